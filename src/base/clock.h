@@ -1,0 +1,16 @@
+/* clock: time, in the two kinds that must not be mixed up. Thread-safe. */
+#ifndef SLUICE_BASE_CLOCK_H
+#define SLUICE_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+/* Milliseconds since 1970-01-01 UTC, as the system has it; may jump. */
+int64_t clock_wall_ms(void);
+/* Nanoseconds that only grow, from an arbitrary start. */
+uint64_t clock_monotonic_ns(void);
+/* Appends 2026-11-23T00:36:30.784Z, for any time from year 0 to 9999; outside it is clamped. */
+void clock_append_iso8601(struct buffer *buffer, int64_t wall_ms);
+
+#endif

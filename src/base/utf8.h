@@ -1,0 +1,18 @@
+/* utf8: validity of UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF). */
+#ifndef SLUICE_BASE_UTF8_H
+#define SLUICE_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/* True when the whole slice is valid. */
+bool utf8_valid(struct slice text);
+
+/* Incremental check, for text that arrives in pieces. `state` starts at 0. Returns false as soon as
+ * the bytes so far cannot be the beginning of valid UTF-8. At the end of the text `*state` must be
+ * 0, or it ended inside a character. */
+bool utf8_feed(uint32_t *state, struct slice piece);
+
+#endif

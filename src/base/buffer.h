@@ -31,7 +31,8 @@ void buffer_append_slice(struct buffer *buffer, struct slice slice);
 void buffer_append_byte(struct buffer *buffer, char byte);
 void buffer_append_u64(struct buffer *buffer, uint64_t number);
 void buffer_append_format(struct buffer *buffer, const char *format, ...) SLUICE_PRINTF(2, 3);
-#define buffer_append_literal(buffer, literal) buffer_append((buffer), ("" literal), sizeof(literal) - 1)
+#define buffer_append_literal(buffer, literal)                                                     \
+    buffer_append((buffer), ("" literal), sizeof(literal) - 1)
 
 /* Room for `bytes` more; the returned pointer is valid until the next call, NULL on failure.
  * buffer_commit says how much of it was filled. */

@@ -1,10 +1,10 @@
 /* json: a strict RFC 8259 validator, and a reader that walks valid text in place without a tree.
  *
- * A text from outside goes through json_validate once: one value, nothing but white space around it,
- * valid UTF-8, no control bytes in strings, RFC 8259 numbers, no duplicate keys in any object (two
- * keys are equal when they decode to the same string, so "a" and "\u0061" are), nesting up to
- * JSON_DEPTH_MAX. Lone surrogate escapes (\ud800) are legal inside a JSON text, as real clients send
- * them in args; json_decode_string refuses them, since they have no UTF-8 form.
+ * A text from outside goes through json_validate once: one value, nothing but white space around
+ * it, valid UTF-8, no control bytes in strings, RFC 8259 numbers, no duplicate keys in any object
+ * (two keys are equal when they decode to the same string, so "a" and "\u0061" are), nesting up to
+ * JSON_DEPTH_MAX. Lone surrogate escapes (\ud800) are legal inside a JSON text, as real clients
+ * send them in args; json_decode_string refuses them, since they have no UTF-8 form.
  *
  * A reader then walks the text; what it hands out are slices of it, so args keep their exact bytes.
  * It skips quickly and relies on the validation for correctness, but stays within the text and
@@ -38,16 +38,16 @@ struct json_reader {
     const char *start; /* borrowed text */
     const char *at;
     const char *end;
-    unsigned depth;       /* open arrays and objects */
-    bool fresh;           /* just entered: no comma is due before the next item or key */
-    const char *problem;  /* NULL, or what is wrong: a static string */
-    size_t problem_offset; /* bytes from start */
+    unsigned depth;            /* open arrays and objects */
+    bool fresh;                /* just entered: no comma is due before the next item or key */
+    const char *problem;       /* NULL, or what is wrong: a static string */
+    size_t problem_offset;     /* bytes from start */
     enum sluice_status status; /* SLUICE_OK, SLUICE_MALFORMED or SLUICE_INVALID (json_fail) */
 };
 
 /* Checks a text from outside, in one pass that allocates only to remember the keys of open objects.
- * SLUICE_MALFORMED (with "… at byte N"), SLUICE_LIMIT (depth) or SLUICE_NO_MEMORY. Time is linear in
- * the text, but n log n in the keys of one object. */
+ * SLUICE_MALFORMED (with "… at byte N"), SLUICE_LIMIT (depth) or SLUICE_NO_MEMORY. Time is linear
+ * in the text, but n log n in the keys of one object. */
 enum sluice_status json_validate(struct slice text, struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* Starts to read `text`, which json_validate has accepted (whole, or as part of a larger text).
@@ -81,7 +81,8 @@ bool json_read_bool(struct json_reader *reader, bool *value);
 bool json_read_u64(struct json_reader *reader, uint64_t max, uint64_t *value);
 bool json_read_null(struct json_reader *reader);
 
-/* Marks the reader as failed, for what a decoder finds wrong in a valid text. `problem` is static. */
+/* Marks the reader as failed, for what a decoder finds wrong in a valid text. `problem` is static.
+ */
 void json_fail(struct json_reader *reader, const char *problem);
 
 /* After the value: nothing but white space may follow. Returns the status, with "… at byte N" in
@@ -90,12 +91,13 @@ enum sluice_status json_finish(struct json_reader *reader,
                                struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* Unescapes the inside of a string (as json_read_string gives it) into the arena; without escapes
- * `*out` borrows from `raw` itself. SLUICE_INVALID for a lone surrogate escape, SLUICE_NO_MEMORY. */
+ * `*out` borrows from `raw` itself. SLUICE_INVALID for a lone surrogate escape, SLUICE_NO_MEMORY.
+ */
 enum sluice_status json_decode_string(struct slice raw, struct arena *arena, struct slice *out,
                                       struct sluice_error *error) SLUICE_MUST_CHECK;
 
-/* Appends `text` (valid UTF-8) as a JSON string with its quotes. Escapes the quote, the backslash and
- * control characters, nothing else. Bytes that are not valid UTF-8 become U+FFFD. */
+/* Appends `text` (valid UTF-8) as a JSON string with its quotes. Escapes the quote, the backslash
+ * and control characters, nothing else. Bytes that are not valid UTF-8 become U+FFFD. */
 void json_append_string(struct buffer *buffer, struct slice text);
 
 /* Whether two valid JSON texts are the same value: objects without regard to the order of keys,

@@ -6,15 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_ID_BYTES_MAX 512u     /* storeId: 1..512 bytes of valid UTF-8 */
-#define NAME_BYTES_MAX 512u         /* event name: 1..512; clientId, sessionId: 0..512 */
-#define BACKEND_ID_BYTES_MAX 64u    /* backend ids that clients send; ours have 21 */
-#define BATCH_EVENTS_MAX 1000u      /* events in one push */
-#define SEQ_NUM_MAX 9007199254740991u /* 2^53 - 1: a JavaScript number holds every integer up to it */
-#define REQUEST_ID_BYTES_MAX 128u   /* an rpc request id's JSON text */
-#define EVENT_BYTES_MAX_DEFAULT (1u << 20)          /* (flag) an event's args, names and ids */
-#define MESSAGE_BYTES_MAX_DEFAULT (16u << 20)       /* (flag) one WebSocket message or HTTP body */
-#define PAGE_EVENTS_MAX 1000u       /* events in one page of a pull */
+#define STORE_ID_BYTES_MAX 512u  /* storeId: 1..512 bytes of valid UTF-8 */
+#define NAME_BYTES_MAX 512u      /* event name: 1..512; clientId, sessionId: 0..512 */
+#define BACKEND_ID_BYTES_MAX 64u /* backend ids that clients send; ours have 21 */
+#define BATCH_EVENTS_MAX 1000u   /* events in one push */
+#define SEQ_NUM_MAX                                                                                \
+    9007199254740991u             /* 2^53 - 1: a JavaScript number holds every integer up to it */
+#define REQUEST_ID_BYTES_MAX 128u /* an rpc request id's JSON text */
+#define EVENT_BYTES_MAX_DEFAULT (1u << 20)    /* (flag) an event's args, names and ids */
+#define MESSAGE_BYTES_MAX_DEFAULT (16u << 20) /* (flag) one WebSocket message or HTTP body */
+#define PAGE_EVENTS_MAX 1000u                 /* events in one page of a pull */
 #define PAGE_BYTES_TARGET (256u << 10) /* a page is closed when it has this many bytes or more */
 
 #endif

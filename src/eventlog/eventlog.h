@@ -26,26 +26,28 @@ struct eventlog;
 struct eventlog_options {
     /* A directory, created when missing; ":memory:" for the memory engine. Copied. */
     const char *data_path;
-    unsigned reader_threads;       /* 1..64; 0: the default, 2 */
-    void (*wake)(void *wake_user); /* from any thread, when an answer waits; coalesced; never NULL */
+    unsigned reader_threads; /* 1..64; 0: the default, 2 */
+    void (*wake)(
+        void *wake_user); /* from any thread, when an answer waits; coalesced; never NULL */
     void *wake_user;
     const char *sqlite_vfs; /* for tests: the name of a registered VFS; NULL: the default */
 };
 
-/* Opens the data, takes the directory's lock, starts the threads. Errors: STORAGE_LOCKED (the message
- * names the holder's pid), STORAGE_VERSION, STORAGE_CORRUPT, STORAGE_IO, STORAGE_FULL, NO_MEMORY. */
+/* Opens the data, takes the directory's lock, starts the threads. Errors: STORAGE_LOCKED (the
+ * message names the holder's pid), STORAGE_VERSION, STORAGE_CORRUPT, STORAGE_IO, STORAGE_FULL,
+ * NO_MEMORY. */
 enum sluice_status eventlog_open(const struct eventlog_options *options, struct eventlog **out,
                                  struct sluice_error *error) SLUICE_MUST_CHECK;
 /* Stops the threads and closes the data. No request may be under way. NULL is accepted. */
 void eventlog_close(struct eventlog *eventlog);
 
-/* An event as it is stored. Slices are borrowed: from the push on the way in, from the engine during
- * the visitor's call on the way out. */
+/* An event as it is stored. Slices are borrowed: from the push on the way in, from the engine
+ * during the visitor's call on the way out. */
 struct eventlog_event {
     uint64_t seq_num;        /* 1..2^53-1 */
     uint64_t parent_seq_num; /* 0 is the root */
-    uint64_t position;       /* 0, 1, 2 … in log order, dense and stable for ever; set by the log */
-    int64_t created_at_ms;   /* the commit's wall time; set by the log */
+    uint64_t position;     /* 0, 1, 2 … in log order, dense and stable for ever; set by the log */
+    int64_t created_at_ms; /* the commit's wall time; set by the log */
     struct slice name;
     struct slice args; /* JSON text, exactly as it came */
     struct slice client_id;
@@ -64,17 +66,18 @@ struct eventlog_store_info {
 struct eventlog_append {
     /* In; unchanged until done. */
     struct slice store_id;
-    uint64_t expected_head; /* must be the store's head when the transaction runs */
+    uint64_t expected_head;        /* must be the store's head when the transaction runs */
     struct eventlog_event *events; /* chained; events[0].parent_seq_num == expected_head. The log
                                       sets position and created_at_ms before done, on success */
     size_t event_count;            /* ≥ 1 */
     void (*done)(struct eventlog_append *append); /* loop thread */
     /* Out. */
-    enum sluice_status status; /* OK: durable. Else nothing of it was stored: STORAGE_FULL, STORAGE_IO,
-                                  STORAGE_CORRUPT, NO_MEMORY, INVALID (head was not expected_head) */
-    struct sluice_error error; /* when status is not OK */
+    enum sluice_status
+        status; /* OK: durable. Else nothing of it was stored: STORAGE_FULL, STORAGE_IO,
+                   STORAGE_CORRUPT, NO_MEMORY, INVALID (head was not expected_head) */
+    struct sluice_error error;       /* when status is not OK */
     struct eventlog_store_info info; /* after the append; when status is OK */
-    struct eventlog_append *next; /* private */
+    struct eventlog_append *next;    /* private */
 };
 
 /* Read events of one store in order, and what is known of the store, in one consistent view. */
@@ -97,9 +100,9 @@ struct eventlog_read {
     struct sluice_error error;
     struct eventlog_store_info info;
     size_t events_read;
-    uint64_t last_seq_num;  /* of the last event visited; after_seq_num when there was none */
-    uint64_t remaining;     /* events of the store after last_seq_num, in this view */
-    bool after_is_stored;   /* after_seq_num is 0 or the sequence number of a stored event */
+    uint64_t last_seq_num;      /* of the last event visited; after_seq_num when there was none */
+    uint64_t remaining;         /* events of the store after last_seq_num, in this view */
+    bool after_is_stored;       /* after_seq_num is 0 or the sequence number of a stored event */
     struct eventlog_read *next; /* private */
 };
 

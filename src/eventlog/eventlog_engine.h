@@ -14,9 +14,9 @@ struct eventlog_engine {
 struct eventlog_engine_ops {
     const char *name; /* "sqlite", "memory" */
     /* Commits appends in order, in one transaction, at wall time `now_ms`. An append whose
-     * expected_head is not the store's head gets INVALID and is left out. When the transaction fails,
-     * every append gets that failure and nothing is stored. Fills each append's outputs. Committer
-     * thread only. */
+     * expected_head is not the store's head gets INVALID and is left out. When the transaction
+     * fails, every append gets that failure and nothing is stored. Fills each append's outputs.
+     * Committer thread only. */
     void (*commit)(struct eventlog_engine *engine, struct eventlog_append **appends, size_t count,
                    int64_t now_ms);
     /* A small durable write. Committer thread only. */

@@ -4,8 +4,8 @@
  * length headers at once, repeated or conflicting Content-Length, a Transfer-Encoding other than
  * "chunked", white space before a colon, obs-fold, bare CR or LF, control bytes in names or values,
  * control bytes in chunk extensions, and heads over the limits end the message with an error that
- * names the problem and the HTTP status to answer. Requests and responses; bodies by Content-Length,
- * chunked, and (responses only) until the end of the connection.
+ * names the problem and the HTTP status to answer. Requests and responses; bodies by
+ * Content-Length, chunked, and (responses only) until the end of the connection.
  *
  * The parser may be fed one byte at a time. It keeps the head in a buffer of its own until the body
  * is done, so header slices stay valid from HTTP_HEAD to the next http_parser_reset. */
@@ -32,38 +32,38 @@ enum http_event {
     HTTP_HEAD,      /* the head is complete: method, target, headers (or status) are filled */
     HTTP_BODY,      /* a piece of the body, in `piece`: borrowed from the bytes fed */
     HTTP_END,       /* the message is complete; what follows in the input is the next message's */
-    HTTP_ERROR,     /* refused: see `error` and `error_http_status`; the connection must be closed */
+    HTTP_ERROR, /* refused: see `error` and `error_http_status`; the connection must be closed */
 };
 
 struct http_header {
-    struct slice name; /* as sent; compare with slice_equal_ignoring_case */
+    struct slice name;  /* as sent; compare with slice_equal_ignoring_case */
     struct slice value; /* without white space around it */
 };
 
 struct http_parser {
     enum http_role role;
-    int state;                     /* private */
-    struct buffer head;            /* private: the raw head; freed by reset when large */
+    int state;          /* private */
+    struct buffer head; /* private: the raw head; freed by reset when large */
     struct http_header headers[HTTP_HEADERS_MAX]; /* slices of `head`; valid from HTTP_HEAD on */
     unsigned header_count;
-    struct slice method;           /* requests */
-    struct slice target;           /* requests: as sent, origin-form ("/p?q") or absolute-form */
-    int status_code;               /* responses: 100..599 */
-    int version_minor;             /* 0 or 1, of HTTP/1.x */
-    bool keep_alive;               /* by version and the Connection header */
-    bool upgrade;                  /* Connection contains "upgrade" */
-    bool expect_continue;          /* Expect: 100-continue */
+    struct slice method;  /* requests */
+    struct slice target;  /* requests: as sent, origin-form ("/p?q") or absolute-form */
+    int status_code;      /* responses: 100..599 */
+    int version_minor;    /* 0 or 1, of HTTP/1.x */
+    bool keep_alive;      /* by version and the Connection header */
+    bool upgrade;         /* Connection contains "upgrade" */
+    bool expect_continue; /* Expect: 100-continue */
     bool chunked;
     bool has_content_length;
-    bool no_response_body;         /* responses: set by the caller before the head ends, for HEAD */
-    uint64_t content_length;       /* bytes; meaningful when has_content_length */
-    uint64_t body_bytes;           /* received so far */
-    struct slice piece;            /* at HTTP_BODY */
-    int error_http_status;         /* at HTTP_ERROR, requests: 400, 413, 414, 431, 501 or 505 */
-    struct sluice_error error;     /* at HTTP_ERROR */
+    bool no_response_body;     /* responses: set by the caller before the head ends, for HEAD */
+    uint64_t content_length;   /* bytes; meaningful when has_content_length */
+    uint64_t body_bytes;       /* received so far */
+    struct slice piece;        /* at HTTP_BODY */
+    int error_http_status;     /* at HTTP_ERROR, requests: 400, 413, 414, 431, 501 or 505 */
+    struct sluice_error error; /* at HTTP_ERROR */
     /* private: */
     uint64_t chunk_bytes_left;
-    struct buffer line;            /* chunk-size line or trailer, at most HTTP_CHUNK_LINE_BYTES_MAX */
+    struct buffer line; /* chunk-size line or trailer, at most HTTP_CHUNK_LINE_BYTES_MAX */
     unsigned trailer_count;
 };
 
@@ -73,10 +73,10 @@ void http_parser_deinit(struct http_parser *parser);
 /* Ready for the next message on the same connection. */
 void http_parser_reset(struct http_parser *parser);
 
-/* Takes bytes from the front of `*input` and reports the next event, leaving in `*input` what it did
- * not consume: call again with the rest until HTTP_NEED_MORE (or HTTP_ERROR). After HTTP_HEAD of a
- * request without a body the next call gives HTTP_END. After HTTP_END call http_parser_reset before
- * feeding more. Empty lines before a request line are skipped (RFC 9112 2.2), at most 2. */
+/* Takes bytes from the front of `*input` and reports the next event, leaving in `*input` what it
+ * did not consume: call again with the rest until HTTP_NEED_MORE (or HTTP_ERROR). After HTTP_HEAD
+ * of a request without a body the next call gives HTTP_END. After HTTP_END call http_parser_reset
+ * before feeding more. Empty lines before a request line are skipped (RFC 9112 2.2), at most 2. */
 enum http_event http_parser_feed(struct http_parser *parser, struct slice *input);
 
 /* Tells a response parser that the connection has ended. HTTP_END when that ends the body,

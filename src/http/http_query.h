@@ -9,19 +9,20 @@
 #include "base/slice.h"
 
 /* Splits an origin-form or absolute-form target into its path ("/" when absent) and its query
- * (without '?'; empty when absent). Borrowed from `target`. A fragment is refused with SLUICE_MALFORMED,
- * as is a target of another form, except "*" (path "*"). */
+ * (without '?'; empty when absent). Borrowed from `target`. A fragment is refused with
+ * SLUICE_MALFORMED, as is a target of another form, except "*" (path "*"). */
 enum sluice_status http_target_split(struct slice target, struct slice *path, struct slice *query,
                                      struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* The first parameter of that name in a query ("a=1&b=2"), still encoded; false when absent. */
 bool http_query_find(struct slice query, const char *name, struct slice *value);
 
-/* Decodes percent escapes, and '+' as a space (application/x-www-form-urlencoded, as URLSearchParams
- * writes it) when `plus_is_space`. SLUICE_MALFORMED for a bad escape; any decoded bytes are allowed. `*out` borrows from `encoded` when nothing
- * needs decoding, else from the arena. */
-enum sluice_status http_percent_decode(struct slice encoded, bool plus_is_space, struct arena *arena,
-                                       struct slice *out,
+/* Decodes percent escapes, and '+' as a space (application/x-www-form-urlencoded, as
+ * URLSearchParams writes it) when `plus_is_space`. SLUICE_MALFORMED for a bad escape; any decoded
+ * bytes are allowed. `*out` borrows from `encoded` when nothing needs decoding, else from the
+ * arena. */
+enum sluice_status http_percent_decode(struct slice encoded, bool plus_is_space,
+                                       struct arena *arena, struct slice *out,
                                        struct sluice_error *error) SLUICE_MUST_CHECK;
 
 #endif

@@ -20,7 +20,8 @@ enum ws_opcode {
 
 #define WS_FRAME_HEADER_BYTES_MAX 14u /* 2 + 8 (length) + 4 (mask) */
 
-/* Writes the header of a final, unmasked frame of `payload_bytes`; returns its length, 2, 4 or 10. */
+/* Writes the header of a final, unmasked frame of `payload_bytes`; returns its length, 2, 4 or 10.
+ */
 size_t ws_frame_header(uint8_t out[WS_FRAME_HEADER_BYTES_MAX], enum ws_opcode opcode,
                        uint64_t payload_bytes);
 /* The same with a mask (client role); returns 6, 8 or 14. */

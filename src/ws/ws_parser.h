@@ -27,8 +27,8 @@ enum ws_event {
     WS_BINARY,    /* a whole binary message */
     WS_PING,      /* answer with a pong of the same payload (0..125 bytes) */
     WS_PONG,
-    WS_CLOSE,     /* close_code (1005 when none was given) and the reason in `payload` */
-    WS_ERROR,     /* a violation: send a close frame with close_code, then close; see `error` */
+    WS_CLOSE, /* close_code (1005 when none was given) and the reason in `payload` */
+    WS_ERROR, /* a violation: send a close frame with close_code, then close; see `error` */
 };
 
 enum ws_close_code {
@@ -62,9 +62,9 @@ struct ws_parser {
 void ws_parser_init(struct ws_parser *parser, enum ws_role role, size_t message_bytes_max);
 void ws_parser_deinit(struct ws_parser *parser);
 
-/* Takes bytes from the front of `*bytes_left` bytes at `*data` (which it may change: unmasking is in
- * place) and reports the next event, moving `*data` and `*bytes_left` past what it consumed: call
- * again with the rest until WS_NEED_MORE. After WS_CLOSE and WS_ERROR it takes no more. */
+/* Takes bytes from the front of `*bytes_left` bytes at `*data` (which it may change: unmasking is
+ * in place) and reports the next event, moving `*data` and `*bytes_left` past what it consumed:
+ * call again with the rest until WS_NEED_MORE. After WS_CLOSE and WS_ERROR it takes no more. */
 enum ws_event ws_parser_feed(struct ws_parser *parser, char **data, size_t *bytes_left);
 
 #endif

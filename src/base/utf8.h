@@ -10,9 +10,13 @@
 /* True when the whole slice is valid. */
 bool utf8_valid(struct slice text);
 
+/* The length of the character that `text` begins with, 1 to 4 bytes; 0 when it begins with none
+ * (empty, invalid or cut off). */
+size_t utf8_character_bytes(struct slice text);
+
 /* Incremental check, for text that arrives in pieces. `state` starts at 0. Returns false as soon as
- * the bytes so far cannot be the beginning of valid UTF-8. At the end of the text `*state` must be
- * 0, or it ended inside a character. */
+ * the bytes so far cannot be the beginning of valid UTF-8, and from then on. At the end of the text
+ * `*state` must be 0, or it ended inside a character. */
 bool utf8_feed(uint32_t *state, struct slice piece);
 
 #endif

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/event.h"
 #include "base/slice.h"
 
 #define EVENTLOG_BACKEND_ID_BYTES 21
@@ -41,18 +42,7 @@ enum sluice_status eventlog_open(const struct eventlog_options *options, struct 
 /* Stops the threads and closes the data. No request may be under way. NULL is accepted. */
 void eventlog_close(struct eventlog *eventlog);
 
-/* An event as it is stored. Slices are borrowed: from the push on the way in, from the engine
- * during the visitor's call on the way out. */
-struct eventlog_event {
-    uint64_t seq_num;        /* 1..2^53-1 */
-    uint64_t parent_seq_num; /* 0 is the root */
-    uint64_t position;     /* 0, 1, 2 … in log order, dense and stable for ever; set by the log */
-    int64_t created_at_ms; /* the commit's wall time; set by the log */
-    struct slice name;
-    struct slice args; /* JSON text, exactly as it came */
-    struct slice client_id;
-    struct slice session_id;
-};
+#define eventlog_event event /* TODO: rename the uses */
 
 /* What is known of a store. A store without events exists nowhere, yet has its backend id. */
 struct eventlog_store_info {

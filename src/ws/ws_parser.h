@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "base/error.h"
 #include "base/slice.h"
+#include "ws/ws_frame.h"
 
 enum ws_role { WS_SERVER, WS_CLIENT };
 
@@ -28,34 +28,27 @@ enum ws_event {
     WS_PING,      /* answer with a pong of the same payload (0..125 bytes) */
     WS_PONG,
     WS_CLOSE, /* close_code (1005 when none was given) and the reason in `payload` */
-    WS_ERROR, /* a violation: send a close frame with close_code, then close; see `error` */
-};
-
-enum ws_close_code {
-    WS_CLOSE_NORMAL = 1000,
-    WS_CLOSE_GOING_AWAY = 1001,
-    WS_CLOSE_PROTOCOL_ERROR = 1002,
-    WS_CLOSE_UNSUPPORTED_DATA = 1003,
-    WS_CLOSE_NO_STATUS = 1005, /* never on the wire */
-    WS_CLOSE_INVALID_DATA = 1007,
-    WS_CLOSE_POLICY = 1008,
-    WS_CLOSE_TOO_BIG = 1009,
-    WS_CLOSE_INTERNAL_ERROR = 1011,
-    WS_CLOSE_SERVICE_RESTART = 1012,
-    WS_CLOSE_TRY_AGAIN_LATER = 1013,
+    WS_ERROR, /* a violation: send a close frame with close_code, then close; see `problem` */
 };
 
 struct ws_parser {
-    enum ws_role role;
-    size_t message_bytes_max;
     struct slice payload; /* of the event just reported; valid until the next call */
+    const char *problem;  /* at WS_ERROR: what was wrong, in a static string; else NULL */
     uint16_t close_code;  /* at WS_CLOSE and WS_ERROR */
-    struct sluice_error error;
-    /* private: header bytes so far, mask, payload left, opcode of the message under way, UTF-8
-     * state, the assembled message, the control frame's payload. The implementer adds fields and
-     * keeps an idle parser under 600 bytes in all (move `error` behind a pointer to a static string
-     * if that helps). */
-    int state;
+    /* private: */
+    uint8_t role;           /* enum ws_role */
+    uint8_t state;          /* enum state in ws_parser.c */
+    uint8_t message_opcode; /* of the message under way, or WS_OP_CONTINUATION when none is */
+    uint8_t header_bytes;   /* of the frame's header so far: 0..14 */
+    uint8_t control_bytes;  /* in `control`: 0..125 */
+    bool message_reported;  /* `message` was handed out and is to be released by the next call */
+    uint8_t header[WS_FRAME_HEADER_BYTES_MAX];
+    uint8_t mask[4];                    /* of the frame under way; zeros when it has none */
+    uint32_t utf8_state;                /* of the text message under way */
+    size_t payload_bytes;               /* of the frame under way, as its header says */
+    size_t payload_bytes_left;          /* of these, not seen yet */
+    struct buffer message;              /* the data frames of a split message so far, unmasked */
+    char control[WS_CONTROL_BYTES_MAX]; /* a split control frame's payload so far, still masked */
 };
 
 /* In place; allocates nothing until a message is split. `message_bytes_max` ≥ 125. */
@@ -64,7 +57,8 @@ void ws_parser_deinit(struct ws_parser *parser);
 
 /* Takes bytes from the front of `*bytes_left` bytes at `*data` (which it may change: unmasking is
  * in place) and reports the next event, moving `*data` and `*bytes_left` past what it consumed:
- * call again with the rest until WS_NEED_MORE. After WS_CLOSE and WS_ERROR it takes no more. */
+ * call again with the rest until WS_NEED_MORE. After WS_CLOSE and WS_ERROR it reports nothing more:
+ * what is fed is dropped, with WS_NEED_MORE (RFC 6455 1.4). */
 enum ws_event ws_parser_feed(struct ws_parser *parser, char **data, size_t *bytes_left);
 
 #endif

@@ -24,6 +24,7 @@
 #define HTTP_TARGET_BYTES_MAX 8192u
 #define HTTP_CHUNK_LINE_BYTES_MAX 256u /* chunk size and extensions; also each trailer line */
 #define HTTP_TRAILERS_MAX 16u          /* trailers are checked and dropped */
+#define HTTP_BLANK_LINES_MAX 2u        /* before a request line, RFC 9112 2.2 */
 
 enum http_role { HTTP_REQUESTS, HTTP_RESPONSES };
 
@@ -51,42 +52,47 @@ struct http_parser {
     int status_code;      /* responses: 100..599 */
     int version_minor;    /* 0 or 1, of HTTP/1.x */
     bool keep_alive;      /* by version and the Connection header */
-    bool upgrade;         /* Connection contains "upgrade" */
-    bool expect_continue; /* Expect: 100-continue */
+    bool upgrade;         /* HTTP/1.1 and Connection contains "upgrade" */
+    bool expect_continue; /* an HTTP/1.1 request with Expect: 100-continue */
     bool chunked;
     bool has_content_length;
-    bool no_response_body;     /* responses: set by the caller before the head ends, for HEAD */
-    uint64_t content_length;   /* bytes; meaningful when has_content_length */
-    uint64_t body_bytes;       /* received so far */
-    struct slice piece;        /* at HTTP_BODY */
-    int error_http_status;     /* at HTTP_ERROR, requests: 400, 413, 414, 431, 501 or 505 */
+    bool no_response_body;   /* responses: set by the caller before the head ends, for HEAD; a reset
+                                clears it */
+    uint64_t content_length; /* bytes; meaningful when has_content_length */
+    uint64_t body_bytes;     /* received so far */
+    struct slice piece;      /* at HTTP_BODY */
+    int error_http_status;   /* at HTTP_ERROR: 400, 413, 414, 431, 501, 503 (no memory) or 505 */
     struct sluice_error error; /* at HTTP_ERROR */
     /* private: */
     uint64_t chunk_bytes_left;
-    struct buffer line; /* chunk-size line or trailer, at most HTTP_CHUNK_LINE_BYTES_MAX */
+    struct buffer line;      /* the chunk-size or trailer line under way, with its CR LF */
+    size_t head_line_offset; /* where in `head` the line under way starts */
+    unsigned blank_line_count;
     unsigned trailer_count;
 };
 
 /* In place; allocates nothing until bytes arrive. */
 void http_parser_init(struct http_parser *parser, enum http_role role);
 void http_parser_deinit(struct http_parser *parser);
-/* Ready for the next message on the same connection. */
+/* Ready for the next message on the same connection. Keeps the head's buffer when it is small. */
 void http_parser_reset(struct http_parser *parser);
 
 /* Takes bytes from the front of `*input` and reports the next event, leaving in `*input` what it
- * did not consume: call again with the rest until HTTP_NEED_MORE (or HTTP_ERROR). After HTTP_HEAD
- * of a request without a body the next call gives HTTP_END. After HTTP_END call http_parser_reset
- * before feeding more. Empty lines before a request line are skipped (RFC 9112 2.2), at most 2. */
+ * did not consume: call again with the rest (also when that is empty) until HTTP_NEED_MORE,
+ * HTTP_END or HTTP_ERROR. After HTTP_HEAD of a message without a body the next call gives HTTP_END.
+ * After HTTP_END call http_parser_reset before feeding more (asserted); after HTTP_ERROR every call
+ * gives HTTP_ERROR. Empty lines before a request line are skipped (RFC 9112 2.2), at most 2. Linear
+ * in the bytes fed, however they are split. */
 enum http_event http_parser_feed(struct http_parser *parser, struct slice *input);
 
-/* Tells a response parser that the connection has ended. HTTP_END when that ends the body,
- * HTTP_ERROR when it came too early. */
+/* Tells a response parser that the connection has ended. HTTP_END when that ends the body (or the
+ * message was complete), HTTP_ERROR when it came too early. */
 enum http_event http_parser_finish(struct http_parser *parser);
 
 /* True between messages: nothing of a next one has arrived. */
 bool http_parser_idle(const struct http_parser *parser);
 
-/* The first header of that name, or an empty slice with NULL data. */
+/* The first header of that name, or an empty slice with NULL data. From HTTP_HEAD on. */
 struct slice http_parser_header(const struct http_parser *parser, const char *name);
 /* Whether a comma-separated header (all lines of that name) contains `token`, ignoring case. */
 bool http_parser_header_has_token(const struct http_parser *parser, const char *name,

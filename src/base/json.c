@@ -34,10 +34,16 @@ struct frame {
     bool has_escaped_key;
 };
 
+struct key {
+    const char *data; /* inside the quotes, still escaped; borrowed from the text */
+    uint32_t bytes;
+    uint32_t hash; /* filled only where keys are sorted */
+};
+
 struct validator {
     const char *start; /* borrowed text */
     const char *end;
-    struct slice *keys; /* keys_inline, or owned */
+    struct key *keys; /* keys_inline, or owned */
     size_t key_count;
     size_t key_capacity;
     unsigned depth; /* open frames, 0..JSON_DEPTH_MAX */
@@ -45,7 +51,7 @@ struct validator {
     const char *problem; /* static */
     const char *problem_at;
     struct frame frames[JSON_DEPTH_MAX];
-    struct slice keys_inline[KEYS_INLINE];
+    struct key keys_inline[KEYS_INLINE];
 };
 
 /* Records what is wrong; returns NULL, which every check passes up. */
@@ -150,7 +156,7 @@ static const char *check_string(struct validator *v, const char *at, bool *has_e
         } else if (byte < 0x20) {
             return refuse(v, at, "a control character in a string");
         } else {
-            size_t bytes = utf8_character_bytes(slice_make(at, (size_t)(v->end - at)));
+            size_t bytes = utf8_wide_run_bytes(slice_make(at, (size_t)(v->end - at)));
             if (bytes == 0) {
                 return refuse(v, at, "invalid UTF-8");
             }
@@ -217,23 +223,20 @@ static const char *check_literal(struct validator *v, const char *at, const char
     return at + bytes;
 }
 
-static const char *remember_key(struct validator *v, struct slice key, const char *after)
+static bool grow_keys(struct validator *v)
 {
-    if (v->key_count == v->key_capacity) {
-        size_t capacity = 2 * v->key_capacity;
-        bool was_inline = v->keys == v->keys_inline;
-        struct slice *keys = realloc(was_inline ? NULL : v->keys, capacity * sizeof *keys);
-        if (keys == NULL) {
-            return refuse_as(v, SLUICE_NO_MEMORY, key.data, "no memory for the keys of an object");
-        }
-        if (was_inline) {
-            memcpy(keys, v->keys_inline, sizeof v->keys_inline);
-        }
-        v->keys = keys;
-        v->key_capacity = capacity;
+    size_t capacity = 2 * v->key_capacity;
+    bool was_inline = v->keys == v->keys_inline;
+    struct key *keys = realloc(was_inline ? NULL : v->keys, capacity * sizeof *keys);
+    if (keys == NULL) {
+        return false;
     }
-    v->keys[v->key_count++] = key;
-    return after;
+    if (was_inline) {
+        memcpy(keys, v->keys_inline, sizeof v->keys_inline);
+    }
+    v->keys = keys;
+    v->key_capacity = capacity;
+    return true;
 }
 
 /* A key and its colon, in the object on top. */
@@ -256,31 +259,28 @@ static const char *check_key(struct validator *v, const char *at)
     if (colon == v->end || *colon != ':') {
         return refuse(v, colon, "expected ':' after a key");
     }
-    return remember_key(v, slice_make(key, (size_t)(at - key)), colon + 1);
+    if (v->key_count == v->key_capacity && !grow_keys(v)) {
+        return refuse_as(v, SLUICE_NO_MEMORY, key, "no memory for the keys of an object");
+    }
+    v->keys[v->key_count++] = (struct key){.data = key, .bytes = (uint32_t)(at - key)};
+    return colon + 1;
 }
 
-static int compare_keys(const void *a, const void *b)
+/* Whether two keys of an object are the same; `plain` when none of its keys has an escape. */
+static bool same_key(const struct key *a, const struct key *b, bool plain)
 {
-    return json_string_compare(*(const struct slice *)a, *(const struct slice *)b);
+    if (plain) {
+        return a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
+    }
+    return json_string_compare(slice_make(a->data, a->bytes), slice_make(b->data, b->bytes)) == 0;
 }
 
-/* Like compare_keys, for keys without escapes: the order of bytes is the order of characters. */
-static int compare_plain_keys(const void *left, const void *right)
-{
-    const struct slice *a = left;
-    const struct slice *b = right;
-    int order = memcmp(a->data, b->data, a->bytes < b->bytes ? a->bytes : b->bytes);
-    return order != 0 ? order : (a->bytes > b->bytes) - (a->bytes < b->bytes);
-}
-
-/* Where the second of two equal keys stands, or NULL. For a few keys. */
-static const char *find_duplicate_pairwise(const struct slice *keys, size_t count, bool plain)
+/* Returns where the second of two equal keys stands, or NULL. For a few keys. */
+static const char *find_duplicate_pairwise(const struct key *keys, size_t count, bool plain)
 {
     for (size_t i = 1; i < count; i++) {
         for (size_t j = 0; j < i; j++) {
-            bool equal =
-                plain ? slice_equal(keys[i], keys[j]) : json_string_compare(keys[i], keys[j]) == 0;
-            if (equal) {
+            if (same_key(&keys[i], &keys[j], plain)) {
                 return keys[i].data;
             }
         }
@@ -288,18 +288,101 @@ static const char *find_duplicate_pairwise(const struct slice *keys, size_t coun
     return NULL;
 }
 
-/* The same for many keys; changes their order. A peer that sends half a million keys costs n log n
- * comparisons, and nothing that it sends can make it more. */
-static const char *find_duplicate_sorting(struct slice *keys, size_t count, bool plain)
+/* FNV-1a over the bytes, or over the characters where keys have escapes. It only makes comparing
+ * quick: keys that a peer chose to have one hash are ordered by their characters. */
+static uint32_t hash_key(const struct key *key, bool plain)
 {
-    int (*compare)(const void *, const void *) = plain ? compare_plain_keys : compare_keys;
-    qsort(keys, count, sizeof *keys, compare);
-    for (size_t i = 1; i < count; i++) {
-        if (compare(&keys[i - 1], &keys[i]) == 0) {
-            return keys[i].data > keys[i - 1].data ? keys[i].data : keys[i - 1].data;
+    const char *at = key->data;
+    const char *end = at + key->bytes;
+    uint32_t hash = 2166136261u;
+    while (at < end) {
+        uint32_t unit = plain ? (uint8_t)*at++ : json_scan_character(&at, end);
+        hash = (hash ^ unit) * 16777619u;
+    }
+    return hash;
+}
+
+/* < 0, 0 or > 0, in an order that has no meaning beyond being one. */
+static int order_keys(const struct key *a, const struct key *b, bool plain)
+{
+    if (a->hash != b->hash) {
+        return a->hash < b->hash ? -1 : 1;
+    }
+    if (!plain) {
+        return json_string_compare(slice_make(a->data, a->bytes), slice_make(b->data, b->bytes));
+    }
+    if (a->bytes != b->bytes) {
+        return a->bytes < b->bytes ? -1 : 1;
+    }
+    return memcmp(a->data, b->data, a->bytes);
+}
+
+/* Merges two sorted runs into `to`. Stops at two equal keys and returns the later one's place in
+ * the text; otherwise NULL. */
+static const char *merge_runs(const struct key *a, const struct key *a_end, const struct key *b,
+                              const struct key *b_end, struct key *to, bool plain)
+{
+    while (a < a_end && b < b_end) {
+        int order = order_keys(a, b, plain);
+        if (order == 0) {
+            return a->data > b->data ? a->data : b->data;
         }
+        *to++ = order < 0 ? *a++ : *b++;
+    }
+    memcpy(to, a, (size_t)(a_end - a) * sizeof *a);
+    memcpy(to + (a_end - a), b, (size_t)(b_end - b) * sizeof *b);
+    return NULL;
+}
+
+/* The same as find_duplicate_pairwise for many keys, by a merge sort that ends at the first two
+ * equal ones; changes the order of the keys. Whatever a peer sends, half a million keys cost
+ * n log n comparisons and a second list. `scratch` has room for `count` keys too. */
+static const char *find_duplicate_sorting(struct key *keys, struct key *scratch, size_t count,
+                                          bool plain)
+{
+    for (size_t i = 0; i < count; i++) {
+        keys[i].hash = hash_key(&keys[i], plain);
+    }
+    struct key *from = keys;
+    struct key *to = scratch;
+    for (size_t run = 1; run < count; run *= 2) {
+        for (size_t start = 0; start < count; start += 2 * run) {
+            size_t middle = count - start < run ? count : start + run;
+            size_t end = count - middle < run ? count : middle + run;
+            const char *duplicate = merge_runs(from + start, from + middle, from + middle,
+                                               from + end, to + start, plain);
+            if (duplicate != NULL) {
+                return duplicate;
+            }
+        }
+        struct key *swap = from;
+        from = to;
+        to = swap;
     }
     return NULL;
+}
+
+/* Checks the keys of an object that closes; `at` is passed through. */
+static const char *check_keys(struct validator *v, const struct frame *frame, const char *at)
+{
+    struct key *keys = v->keys + frame->first_key;
+    size_t count = v->key_count - frame->first_key;
+    bool plain = !frame->has_escaped_key;
+    const char *duplicate;
+    if (count <= KEYS_PAIRWISE) {
+        duplicate = find_duplicate_pairwise(keys, count, plain);
+    } else {
+        struct key *scratch = malloc(count * sizeof *scratch);
+        if (scratch == NULL) {
+            return refuse_as(v, SLUICE_NO_MEMORY, at, "no memory for the keys of an object");
+        }
+        duplicate = find_duplicate_sorting(keys, scratch, count, plain);
+        free(scratch);
+    }
+    if (duplicate != NULL) {
+        return refuse(v, duplicate, "a key that the object already has");
+    }
+    return at;
 }
 
 /* `at` stands on the closing bracket of the frame on top. */
@@ -307,19 +390,11 @@ static const char *close_frame(struct validator *v, const char *at)
 {
     SLUICE_ASSERT(v->depth > 0);
     const struct frame *frame = &v->frames[--v->depth];
-    if (!frame->is_object) {
-        return at + 1;
+    if (frame->is_object) {
+        at = check_keys(v, frame, at);
+        v->key_count = frame->first_key;
     }
-    struct slice *keys = v->keys + frame->first_key;
-    size_t count = v->key_count - frame->first_key;
-    bool plain = !frame->has_escaped_key;
-    const char *duplicate = count <= KEYS_PAIRWISE ? find_duplicate_pairwise(keys, count, plain)
-                                                   : find_duplicate_sorting(keys, count, plain);
-    v->key_count = frame->first_key;
-    if (duplicate != NULL) {
-        return refuse(v, duplicate, "a key that the object already has");
-    }
-    return at + 1;
+    return at == NULL ? NULL : at + 1;
 }
 
 /* `at` stands on the opening bracket. */
@@ -409,6 +484,9 @@ static void check_text(struct validator *v)
 
 enum sluice_status json_validate(struct slice text, struct sluice_error *error)
 {
+    if (text.bytes > UINT32_MAX) {
+        return error_set(error, SLUICE_LIMIT, "JSON: a text of %zu bytes", text.bytes);
+    }
     struct validator v; /* not zeroed: frames and keys_inline are written before they are read */
     v.start = text.bytes == 0 ? "" : text.data;
     v.end = v.start + text.bytes;
@@ -865,7 +943,8 @@ int json_string_compare(struct slice a, struct slice b)
     if (has_escape(a) || has_escape(b)) {
         return compare_decoded(a, b);
     }
-    return compare_plain_keys(&a, &b);
+    int order = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
+    return order != 0 ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);
 }
 
 /* Writes a code point that is not a surrogate; its length. */
@@ -958,6 +1037,18 @@ static void append_escape(struct buffer *buffer, uint8_t byte)
     buffer_append(buffer, (char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]}, 6);
 }
 
+/* The end of what can stand in a string as it is: plain ASCII and valid characters past it. */
+static const char *pass_unescaped(const char *at, const char *end)
+{
+    size_t wide;
+    do {
+        at = json_scan_plain(at, end);
+        wide = utf8_wide_run_bytes(slice_make(at, (size_t)(end - at)));
+        at += wide;
+    } while (wide > 0);
+    return at;
+}
+
 void json_append_string(struct buffer *buffer, struct slice text)
 {
     const char *at = text.bytes == 0 ? "" : text.data;
@@ -965,17 +1056,9 @@ void json_append_string(struct buffer *buffer, struct slice text)
     buffer_append_byte(buffer, '"');
     while (at < end) {
         const char *run = at;
-        size_t character = 1;
-        /* A run is what can stand as it is: plain ASCII and valid characters. */
-        while ((at = json_scan_plain(at, end)) < end && (uint8_t)*at >= 0x80) {
-            character = utf8_character_bytes(slice_make(at, (size_t)(end - at)));
-            if (character == 0) {
-                break;
-            }
-            at += character;
-        }
+        at = pass_unescaped(at, end);
         buffer_append(buffer, run, (size_t)(at - run));
-        if (at < end && character == 0) {
+        if (at < end && (uint8_t)*at >= 0x80) {
             buffer_append_literal(buffer, "\xEF\xBF\xBD");
             at++;
         } else if (at < end) {

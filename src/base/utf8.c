@@ -44,23 +44,54 @@ static uint32_t state_after_next(uint32_t state, uint8_t byte)
     return missing == 1 ? 0 : state_make(missing - 1, 0x80, 0xBF);
 }
 
-size_t utf8_character_bytes(struct slice text)
+static bool is_continuation(uint8_t byte)
 {
-    const uint8_t *at = (const uint8_t *)text.data;
-    if (text.bytes == 0) {
-        return 0;
-    }
-    if (at[0] < 0x80) {
+    return (byte & 0xC0) == 0x80;
+}
+
+/* The same rules as the states', for whole characters at once: this is what long texts go through.
+ */
+static inline size_t character_bytes(const uint8_t *at, size_t bytes)
+{
+    uint8_t first = at[0];
+    if (first < 0x80) {
         return 1;
     }
-    uint32_t state = state_after_first(at[0]);
-    for (size_t i = 1; i < text.bytes && state != REJECTED; i++) {
-        state = state_after_next(state, at[i]);
-        if (state == 0) {
-            return i + 1;
-        }
+    if (first < 0xE0) {
+        return first >= 0xC2 && bytes >= 2 && is_continuation(at[1]) ? 2 : 0;
     }
-    return 0;
+    if (first < 0xF0) {
+        if (bytes < 3 || !is_continuation(at[1]) || !is_continuation(at[2])) {
+            return 0;
+        }
+        bool bad = (first == 0xE0 && at[1] < 0xA0) || (first == 0xED && at[1] > 0x9F);
+        return bad ? 0 : 3;
+    }
+    if (first > 0xF4 || bytes < 4 || !is_continuation(at[1]) || !is_continuation(at[2]) ||
+        !is_continuation(at[3])) {
+        return 0;
+    }
+    bool bad = (first == 0xF0 && at[1] < 0x90) || (first == 0xF4 && at[1] > 0x8F);
+    return bad ? 0 : 4;
+}
+
+size_t utf8_character_bytes(struct slice text)
+{
+    return text.bytes == 0 ? 0 : character_bytes((const uint8_t *)text.data, text.bytes);
+}
+
+size_t utf8_wide_run_bytes(struct slice text)
+{
+    const uint8_t *at = (const uint8_t *)text.data;
+    size_t run = 0;
+    while (run < text.bytes && at[run] >= 0x80) {
+        size_t bytes = character_bytes(at + run, text.bytes - run);
+        if (bytes == 0) {
+            break;
+        }
+        run += bytes;
+    }
+    return run;
 }
 
 /* Where the run of ASCII that starts at `at` ends: mostly eight bytes a step. */
@@ -89,12 +120,14 @@ bool utf8_feed(uint32_t *state, struct slice piece)
     const uint8_t *end = at + piece.bytes;
     uint32_t now = *state;
     while (at < end && now != REJECTED) {
-        if (now != 0) {
-            now = state_after_next(now, *at++);
-        } else if (*at >= 0x80) {
-            now = state_after_first(*at++);
-        } else {
+        if (now == 0 && *at < 0x80) {
             at = skip_ascii(at, end);
+        } else if (now == 0) {
+            size_t run = utf8_wide_run_bytes(slice_make(at, (size_t)(end - at)));
+            at += run;
+            now = run == 0 ? state_after_first(*at++) : 0;
+        } else {
+            now = state_after_next(now, *at++);
         }
     }
     *state = now;

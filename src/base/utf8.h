@@ -14,6 +14,9 @@ bool utf8_valid(struct slice text);
  * (empty, invalid or cut off). */
 size_t utf8_character_bytes(struct slice text);
 
+/* How many bytes of whole, valid characters past ASCII `text` begins with; may be 0. */
+size_t utf8_wide_run_bytes(struct slice text);
+
 /* Incremental check, for text that arrives in pieces. `state` starts at 0. Returns false as soon as
  * the bytes so far cannot be the beginning of valid UTF-8, and from then on. At the end of the text
  * `*state` must be 0, or it ended inside a character. */

@@ -9,15 +9,14 @@
  *      │                ├─ until the end ───► UNTIL_CLOSE ── finish ─────────►│
  *      │                └─ chunked ─► CHUNK_LINE ─ last ─► TRAILERS ─────────►│
  *      │                                │      ▲             read_trailers    │
- *      │                 end_chunk_line ▼      │ read_chunk_end               │
- *      │                       CHUNK_DATA ─► CHUNK_CR, _LF                    │
+ *      │                read_chunk_line ▼      │ read_chunk_end               │
+ *      │                       CHUNK_DATA ─► CHUNK_CR, CHUNK_LF               │
  *      │                         read_chunk_data                              │
  *      └── http_parser_reset (from any) ── DONE ◄── report_end ───────────────┘
  *     any ── fail ──► FAILED
  *
  * Invariants:
- * - Every byte is looked at once by scan_line or handed out once: feeding byte by byte costs no
- * more than a constant per byte.
+ * - Every byte is scanned once or handed out once, so feeding byte by byte costs a constant a byte.
  * - The head is parsed when it is complete, so no slice ever points into a buffer that still grows.
  * - What is reported does not depend on how the bytes were split: framing and control bytes are
  *   checked as they arrive, everything else when its line or head is complete. */

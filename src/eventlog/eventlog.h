@@ -42,8 +42,6 @@ enum sluice_status eventlog_open(const struct eventlog_options *options, struct 
 /* Stops the threads and closes the data. No request may be under way. NULL is accepted. */
 void eventlog_close(struct eventlog *eventlog);
 
-#define eventlog_event event /* TODO: rename the uses */
-
 /* What is known of a store. A store without events exists nowhere, yet has its backend id. */
 struct eventlog_store_info {
     char backend_id[EVENTLOG_BACKEND_ID_BYTES + 1]; /* NUL-terminated */
@@ -56,10 +54,10 @@ struct eventlog_store_info {
 struct eventlog_append {
     /* In; unchanged until done. */
     struct slice store_id;
-    uint64_t expected_head;        /* must be the store's head when the transaction runs */
-    struct eventlog_event *events; /* chained; events[0].parent_seq_num == expected_head. The log
-                                      sets position and created_at_ms before done, on success */
-    size_t event_count;            /* ≥ 1 */
+    uint64_t expected_head; /* must be the store's head when the transaction runs */
+    struct event *events;   /* chained; events[0].parent_seq_num == expected_head. The log
+                                        sets position and created_at_ms before done, on success */
+    size_t event_count;     /* ≥ 1 */
     void (*done)(struct eventlog_append *append); /* loop thread */
     /* Out. */
     enum sluice_status
@@ -79,8 +77,7 @@ struct eventlog_read {
     /* Called on a reader thread for each event; slices in `event` are valid only during the call.
      * Returns OK to go on; another status ends the read with it. Setting *stop ends it after this
      * event with OK. */
-    enum sluice_status (*visit)(struct eventlog_read *read, const struct eventlog_event *event,
-                                bool *stop);
+    enum sluice_status (*visit)(struct eventlog_read *read, const struct event *event, bool *stop);
     /* Called on the reader thread at the end when all went well, with the outputs below filled; may
      * be NULL. */
     void (*finish)(struct eventlog_read *read);
@@ -118,10 +115,11 @@ size_t eventlog_pending(const struct eventlog *eventlog);
 
 /* For metrics and tests; loop thread. */
 struct eventlog_stats {
-    uint64_t transactions;    /* committed by append groups */
-    uint64_t appends;         /* durable */
-    uint64_t events;          /* durable */
-    uint64_t commit_failures; /* transactions that failed */
+    uint64_t transactions;        /* committed by append groups */
+    uint64_t appends;             /* durable */
+    uint64_t events;              /* durable */
+    uint64_t commit_failures;     /* transactions that failed */
+    uint64_t checkpoint_failures; /* nothing is lost by one; the write-ahead log grows meanwhile */
     uint64_t reads;
 };
 void eventlog_stats(struct eventlog *eventlog, struct eventlog_stats *stats);

@@ -1,0 +1,294 @@
+/* sqlite_reader: the reading half of the sqlite engine.
+ *
+ * A reader is a connection of its own. A read is one short read transaction, so that the store's
+ * row and its events are of one moment; the visitor gets SQLite's own bytes, without a copy. While
+ * it runs, the write-ahead log cannot be begun anew, and that is all it holds up.
+ *
+ * Invariant that is checked on the way out: what is visited is one chain with dense positions that
+ * ends where the store's row says. So a damaged file gives an error, never a shorter log. */
+#include "eventlog/sqlite_engine.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+struct eventlog_reader {
+    struct sqlite_engine *engine; /* borrowed */
+    sqlite3 *db;                  /* NULL: could not be opened again yet */
+    bool suspect;                 /* db failed in a way that calls for a new connection */
+    sqlite3_stmt *begin;
+    sqlite3_stmt *end;
+    sqlite3_stmt *find_store;
+    sqlite3_stmt *locate;
+    sqlite3_stmt *scan;
+};
+
+/* A read under way. */
+struct scan {
+    struct eventlog_reader *reader;
+    struct eventlog_read *read;
+    struct sqlite_store store;
+    uint64_t next_position; /* of the event that must come next */
+    uint64_t last_seq_num;  /* its parent, as far as it is known */
+    bool parent_known;      /* false when after_seq_num is not a stored event */
+    bool at_end;            /* the scan ran to its end, neither limited nor stopped */
+};
+
+static void close_connection(struct eventlog_reader *reader)
+{
+    (void)sqlite3_finalize(reader->begin);
+    (void)sqlite3_finalize(reader->end);
+    (void)sqlite3_finalize(reader->find_store);
+    (void)sqlite3_finalize(reader->locate);
+    (void)sqlite3_finalize(reader->scan);
+    sqlite_db_close(reader->db);
+    *reader = (struct eventlog_reader){.engine = reader->engine};
+}
+
+static enum sluice_status prepare_statements(struct eventlog_reader *reader,
+                                             struct sluice_error *error)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } all[] = {
+        {&reader->begin, "BEGIN"},
+        {&reader->end, "COMMIT"},
+        {&reader->find_store, SQLITE_FIND_STORE},
+        {&reader->locate, "SELECT seq_num, position FROM event WHERE store = ?1 AND seq_num >= ?2"
+                          " ORDER BY seq_num LIMIT 1"},
+        {&reader->scan, "SELECT seq_num, parent_seq_num, position, created_at, name, args,"
+                        " client_id, session_id FROM event WHERE store = ?1 AND seq_num > ?2"
+                        " ORDER BY seq_num"},
+    };
+    for (size_t index = 0; index < sizeof all / sizeof all[0]; index++) {
+        enum sluice_status status =
+            sqlite_db_prepare(reader->db, all[index].sql, all[index].statement, error);
+        if (status != SLUICE_OK) {
+            return status;
+        }
+    }
+    return SLUICE_OK;
+}
+
+/* Makes sure of a usable connection; a read that failed on I/O may have left a broken one. */
+static enum sluice_status ensure_connection(struct eventlog_reader *reader,
+                                            struct sluice_error *error)
+{
+    if (reader->db != NULL && !reader->suspect) {
+        return SLUICE_OK;
+    }
+    close_connection(reader);
+    enum sluice_status status =
+        sqlite_db_open(reader->engine->path, reader->engine->vfs, false, &reader->db, error);
+    if (status == SLUICE_OK) {
+        status = sqlite_db_configure(reader->db, false, error);
+    }
+    if (status == SLUICE_OK) {
+        status = prepare_statements(reader, error);
+    }
+    reader->suspect = status != SLUICE_OK;
+    return status;
+}
+
+enum sluice_status sqlite_reader_open(struct eventlog_engine *engine, struct eventlog_reader **out,
+                                      struct sluice_error *error)
+{
+    struct eventlog_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) {
+        return error_set(error, SLUICE_NO_MEMORY, "no memory for a reader");
+    }
+    reader->engine = (struct sqlite_engine *)engine;
+    enum sluice_status status = ensure_connection(reader, error);
+    if (status != SLUICE_OK) {
+        sqlite_reader_close(reader);
+        return status;
+    }
+    *out = reader;
+    return SLUICE_OK;
+}
+
+void sqlite_reader_close(struct eventlog_reader *reader)
+{
+    close_connection(reader);
+    free(reader);
+}
+
+static enum sluice_status read_failed(struct eventlog_reader *reader, int code,
+                                      struct sluice_error *error)
+{
+    reader->suspect = reader->suspect || sqlite_db_is_suspect(code);
+    return sqlite_db_failed(reader->db, code, "reading events", error);
+}
+
+static enum sluice_status chain_broken(const struct scan *scan, const char *what,
+                                       struct sluice_error *error)
+{
+    return error_set(
+        error, SLUICE_STORAGE_CORRUPT,
+        "the event log is damaged: store \"%.*s\" %s at position %llu: stop the server "
+        "and restore " SQLITE_FILE_NAME " from a backup",
+        SLICE_PRINT(scan->read->store_id), what, (unsigned long long)scan->next_position);
+}
+
+/* Finds the position after the cursor, and whether the cursor is an event of the log. */
+static enum sluice_status locate(struct scan *scan, struct sluice_error *error)
+{
+    struct eventlog_read *read = scan->read;
+    const struct eventlog_store_info *info = &scan->store.info;
+    scan->last_seq_num = read->after_seq_num;
+    scan->parent_known = true;
+    read->after_is_stored = true;
+    if (read->after_seq_num == 0) {
+        scan->next_position = 0;
+        return SLUICE_OK;
+    }
+    if (read->after_seq_num >= info->head) {
+        scan->next_position = info->event_count;
+        read->after_is_stored = read->after_seq_num == info->head;
+        return SLUICE_OK;
+    }
+    sqlite3_stmt *statement = scan->reader->locate;
+    (void)sqlite3_bind_int64(statement, 1, scan->store.id);
+    (void)sqlite3_bind_int64(statement, 2, (int64_t)read->after_seq_num);
+    enum sluice_status status = SLUICE_OK;
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        read->after_is_stored = (uint64_t)sqlite3_column_int64(statement, 0) == read->after_seq_num;
+        scan->parent_known = read->after_is_stored;
+        scan->next_position =
+            (uint64_t)sqlite3_column_int64(statement, 1) + (read->after_is_stored ? 1 : 0);
+    } else if (code == SQLITE_DONE) {
+        scan->next_position = info->event_count;
+        status = chain_broken(scan, "has lost the events before its head", error);
+    } else {
+        status = read_failed(scan->reader, code, error);
+    }
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+/* Fills `*event` with slices of the row. */
+static enum sluice_status take_row(const struct scan *scan, struct event *event,
+                                   struct sluice_error *error)
+{
+    sqlite3_stmt *row = scan->reader->scan;
+    event->seq_num = (uint64_t)sqlite3_column_int64(row, 0);
+    event->parent_seq_num = (uint64_t)sqlite3_column_int64(row, 1);
+    event->position = (uint64_t)sqlite3_column_int64(row, 2);
+    event->created_at_ms = sqlite3_column_int64(row, 3);
+    if (!sqlite_db_column(row, 4, &event->name) || !sqlite_db_column(row, 5, &event->args) ||
+        !sqlite_db_column(row, 6, &event->client_id) ||
+        !sqlite_db_column(row, 7, &event->session_id)) {
+        if (sqlite3_errcode(scan->reader->db) == SQLITE_NOMEM) {
+            return error_set(error, SLUICE_NO_MEMORY, "out of memory while reading events");
+        }
+        return chain_broken(scan, "has an event without its texts", error);
+    }
+    if (event->position != scan->next_position) {
+        return chain_broken(scan, "has a wrong position", error);
+    }
+    if (event->seq_num > scan->store.info.head ||
+        (scan->parent_known && event->parent_seq_num != scan->last_seq_num)) {
+        return chain_broken(scan, "has a broken chain", error);
+    }
+    return SLUICE_OK;
+}
+
+static enum sluice_status visit_row(struct scan *scan, bool *stop, struct sluice_error *error)
+{
+    struct event event;
+    enum sluice_status status = take_row(scan, &event, error);
+    if (status == SLUICE_OK) {
+        status = scan->read->visit(scan->read, &event, stop);
+    }
+    if (status == SLUICE_OK) {
+        scan->next_position++;
+        scan->last_seq_num = event.seq_num;
+        scan->parent_known = true;
+        scan->read->events_read++;
+        scan->read->last_seq_num = event.seq_num;
+    }
+    return status;
+}
+
+static enum sluice_status visit_rows(struct scan *scan, struct sluice_error *error)
+{
+    sqlite3_stmt *statement = scan->reader->scan;
+    (void)sqlite3_bind_int64(statement, 1, scan->store.id);
+    (void)sqlite3_bind_int64(statement, 2, (int64_t)scan->read->after_seq_num);
+    enum sluice_status status = SLUICE_OK;
+    bool stop = false;
+    while (status == SLUICE_OK && !stop && scan->read->events_read < scan->read->events_max) {
+        int code = sqlite3_step(statement);
+        if (code == SQLITE_DONE) {
+            scan->at_end = true;
+            break;
+        }
+        status = code == SQLITE_ROW ? visit_row(scan, &stop, error)
+                                    : read_failed(scan->reader, code, error);
+    }
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+static enum sluice_status scan_store(struct scan *scan, struct sluice_error *error)
+{
+    struct eventlog_read *read = scan->read;
+    enum sluice_status status = locate(scan, error);
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    bool any = read->after_seq_num < scan->store.info.head;
+    if (any && read->events_max > 0) {
+        status = visit_rows(scan, error);
+    }
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    const struct eventlog_store_info *info = &scan->store.info;
+    if (scan->next_position > info->event_count ||
+        (scan->at_end &&
+         (scan->next_position != info->event_count || scan->last_seq_num != info->head))) {
+        return chain_broken(scan, "does not end at its head", error);
+    }
+    read->info = *info;
+    read->remaining = info->event_count - scan->next_position;
+    return SLUICE_OK;
+}
+
+/* The read inside its transaction. */
+static enum sluice_status read_snapshot(struct eventlog_reader *reader, struct eventlog_read *read,
+                                        struct sluice_error *error)
+{
+    struct scan scan = {.reader = reader, .read = read};
+    int code = SQLITE_OK;
+    enum sluice_status status =
+        sqlite_find_store(reader->db, reader->find_store, reader->engine->secret, read->store_id,
+                          &scan.store, &code, error);
+    if (status != SLUICE_OK) {
+        reader->suspect = reader->suspect || (code != SQLITE_OK && sqlite_db_is_suspect(code));
+        return status;
+    }
+    return scan_store(&scan, error);
+}
+
+enum sluice_status sqlite_reader_read(struct eventlog_reader *reader, struct eventlog_read *read,
+                                      struct sluice_error *error)
+{
+    enum sluice_status status = ensure_connection(reader, error);
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    int code = sqlite_db_run(reader->begin);
+    if (code != SQLITE_OK) {
+        return read_failed(reader, code, error);
+    }
+    status = read_snapshot(reader, read, error);
+    /* Ending a read transaction writes nothing; when it fails all the same, what was read stands,
+     * and the connection is replaced. */
+    if (sqlite_db_run(reader->end) != SQLITE_OK) {
+        reader->suspect = true;
+    }
+    return status;
+}

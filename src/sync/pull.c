@@ -225,7 +225,6 @@ static void page_done(struct eventlog_read *read)
     store->sync->requests--;
     if (pull != NULL) {
         SLUICE_ASSERT(pull->state == SYNC_PULL_READING);
-        pull->reading = NULL;
         if (status == SLUICE_OK && !pull->any_page) {
             status = check_cursor(pull, read, &error);
         }
@@ -235,8 +234,9 @@ static void page_done(struct eventlog_read *read)
         if (status == SLUICE_OK) {
             status = hand_out(pull, reading, &error);
         }
-        /* The page's receiver may have cancelled the pull. */
-        if (pull->state == SYNC_PULL_READING) {
+        /* The page's receiver may have cancelled the pull, and freed it. */
+        if (reading->pull != NULL) {
+            pull->reading = NULL;
             if (status == SLUICE_OK) {
                 go_on(pull, read->remaining);
             } else {

@@ -1,0 +1,77 @@
+/* net_internal: what the files of net/ share. */
+#ifndef SLUICE_NET_INTERNAL_H
+#define SLUICE_NET_INTERNAL_H
+
+#include <uv.h>
+
+#include "base/buffer.h"
+#include "net/net.h"
+#include "net/output.h"
+
+#define NET_READ_BYTES (64u << 10)
+#define NET_PEER_BYTES 56
+#define NET_SIGNALS_MAX 4u
+
+struct net_loop {
+    uv_loop_t uv;
+    uv_prepare_t before_poll; /* both flush what was written during the turn */
+    uv_check_t after_poll;
+    uv_async_t async;
+    uv_signal_t signals[NET_SIGNALS_MAX];
+    unsigned signal_count;
+    void (*woken)(void *user);
+    void *woken_user;
+    void (*signalled)(void *user, int signal_number);
+    void *signalled_user;
+    struct net_conn *dirty; /* connections with output that has not been tried */
+    char read_buffer[NET_READ_BYTES];
+    char plain_buffer[NET_READ_BYTES]; /* what TLS has decrypted */
+};
+
+struct net_tls_session; /* one connection's TLS */
+
+struct net_conn {
+    uv_tcp_t tcp;
+    struct net_loop *loop;
+    const struct net_conn_ops *ops; /* NULL until net_conn_open */
+    void *user;
+    struct net_tls_session *tls; /* NULL: plain */
+    struct net_conn *next_dirty;
+    struct net_output pending;   /* written since the last flush */
+    struct net_output *inflight; /* what uv_write has; NULL when nothing waits for the socket */
+    uv_write_t *write;
+    uv_timer_t *close_timer; /* while closing with output left */
+    uint64_t output_moved_ms;
+    bool dirty;
+    bool was_full; /* `writable` is due */
+    bool paused;
+    bool ended;   /* the peer sends no more */
+    bool closing; /* net_conn_close: no more reading or queueing */
+    bool shut;    /* uv_close was called */
+    char peer[NET_PEER_BYTES];
+};
+
+/* conn.c */
+struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
+                                 struct net_tls *tls); /* NULL: could not */
+void net_conn_flush(struct net_conn *conn);
+void net_conn_mark_dirty(struct net_conn *conn);
+/* address.c: "127.0.0.1:8787" or "[::1]:8787" */
+void net_format_address(const struct sockaddr_storage *address, char *out, size_t bytes);
+
+/* tls.c. A session takes ciphertext in and gives plaintext out, and the other way round; it never
+ * touches the socket. */
+struct net_tls_session *net_tls_session_create(struct net_tls *tls);
+void net_tls_session_destroy(struct net_tls_session *session);
+/* False: out of memory or a broken stream. */
+bool net_tls_receive(struct net_tls_session *session, const char *data, size_t bytes);
+/* Next plaintext; 0: none now; -1: the peer broke the protocol; -2: the peer closed TLS. */
+int net_tls_read(struct net_tls_session *session, char *out, size_t bytes);
+/* Encrypts `plain` into `out`, together with what the handshake has to say. False: it failed, or
+ * the handshake is not done yet and there was something to encrypt. */
+bool net_tls_ready(const struct net_tls_session *session);
+bool net_tls_encrypt(struct net_tls_session *session, struct net_output *plain,
+                     struct net_output *out);
+void net_tls_shutdown(struct net_tls_session *session, struct net_output *out);
+
+#endif

@@ -678,6 +678,11 @@ bool json_next_item(struct json_reader *reader)
     return next_member(reader, ']');
 }
 
+static bool has_escape(struct slice raw)
+{
+    return raw.bytes > 0 && memchr(raw.data, '\\', raw.bytes) != NULL;
+}
+
 static bool escaped_key_is(struct slice key, const char *name)
 {
     const char *at = key.data;
@@ -694,15 +699,14 @@ static bool escaped_key_is(struct slice key, const char *name)
 bool json_key_is(struct slice key, const char *name)
 {
     /* An escape is longer than what it stands for, so the length decides nearly always. */
-    size_t name_bytes = strlen(name);
-    if (key.bytes < name_bytes) {
+    struct slice plain = slice_of_string(name);
+    if (key.bytes < plain.bytes) {
         return false;
     }
-    if (key.bytes == name_bytes && memcmp(key.data, name, name_bytes) != 0) {
-        return false;
+    if (key.bytes == plain.bytes) {
+        return slice_equal(key, plain) && !has_escape(key);
     }
-    bool has_escape = key.bytes > 0 && memchr(key.data, '\\', key.bytes) != NULL;
-    return has_escape ? escaped_key_is(key, name) : key.bytes == name_bytes;
+    return has_escape(key) && escaped_key_is(key, name);
 }
 
 /* `at` stands on an opening bracket; passes everything up to the one that closes it. On valid text
@@ -912,11 +916,6 @@ uint32_t json_scan_character(const char **at, const char *end)
     default:
         return JSON_CHARACTER_BAD + *from;
     }
-}
-
-static bool has_escape(struct slice raw)
-{
-    return raw.bytes > 0 && memchr(raw.data, '\\', raw.bytes) != NULL;
 }
 
 static int compare_decoded(struct slice a, struct slice b)

@@ -331,7 +331,7 @@ static enum sluice_status open_pair(struct comparison *c, uint32_t a, uint32_t b
         .next_member = c->member_count,
         .count = count,
     };
-    if (pair->is_object) {
+    if (pair->is_object && count > 0) {
         if (!reserve_members(c, 2 * (size_t)count)) {
             return SLUICE_NO_MEMORY;
         }

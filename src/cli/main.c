@@ -1,0 +1,55 @@
+/* main: `sluice VERB …`: finds the verb and leaves the rest to it. Exit codes: 0 done, 1 it failed,
+ * 2 it was asked wrongly. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/verbs.h"
+#include "sluice_config.h"
+
+struct verb {
+    const char *name;
+    int (*run)(int argument_count, char **arguments);
+    const char *help;
+};
+
+static const struct verb VERBS[] = {
+    {"serve", verb_serve, "run the server"},
+};
+
+#define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
+
+static void print_help(FILE *out)
+{
+    (void)fprintf(out,
+                  "sluice %s: a self-hosted sync backend for LiveStore\n\n"
+                  "usage: sluice VERB [FLAGS]\n\nverbs:\n",
+                  SLUICE_VERSION);
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        (void)fprintf(out, "  %-8s %s (sluice %s --help)\n", VERBS[i].name, VERBS[i].help,
+                      VERBS[i].name);
+    }
+    (void)fprintf(out, "\n  --help     this text\n  --version  the version\n");
+}
+
+int main(int argument_count, char **arguments)
+{
+    const char *name = argument_count > 1 ? arguments[1] : "";
+    if (strcmp(name, "--version") == 0) {
+        (void)printf("sluice %s\n", SLUICE_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(name, VERBS[i].name) == 0) {
+            return VERBS[i].run(argument_count - 2, arguments + 2);
+        }
+    }
+    if (name[0] != '\0') {
+        (void)fprintf(stderr, "sluice: unknown verb '%s'\n\n", name);
+    }
+    print_help(stderr);
+    return 2;
+}

@@ -1,0 +1,8 @@
+/* verbs: what `sluice` can be told to do, one file each. Each takes the arguments after the verb
+ * and returns the process's exit code. */
+#ifndef SLUICE_CLI_VERBS_H
+#define SLUICE_CLI_VERBS_H
+
+int verb_serve(int argument_count, char **arguments);
+
+#endif

@@ -1,0 +1,280 @@
+/* server: see server.h.
+ *
+ *   start ─▶ running ──SIGTERM, SIGINT──▶ draining (front_drain) ──all closed──▶ settling
+ *                                            │ drain-timeout: front_abort_all      │ nothing under
+ * way ▼                                     ▼ a second signal: ends at once stopped
+ *
+ * Owns everything; the loop thread is the thread that calls server_run. */
+#include "server/server.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "endpoint/endpoint_root.h"
+#include "endpoint/endpoint_sync_cf.h"
+#include "eventlog/eventlog.h"
+#include "net/net.h"
+#include "server/health.h"
+#include "server/refusal_log.h"
+#include "sluice_config.h"
+#include "sync/sync.h"
+
+#define FIRST_PASSED_DESCRIPTOR 3 /* the sd_listen_fds(3) convention */
+
+struct server {
+    const struct server_options *options;
+    struct net_loop *loop;
+    struct net_tls *tls;
+    struct net_listener *listener;
+    struct eventlog *eventlog;
+    struct sync *sync;
+    struct endpoint_sync_cf *sync_cf;
+    struct health *health;
+    struct front *front;
+    struct net_timer *drain_timer;
+    struct refusal_log refusals;
+    bool draining;
+    bool drained;
+};
+
+static void stop_when_settled(struct server *server)
+{
+    if (server->drained && !sync_busy(server->sync) && !health_busy(server->health)) {
+        net_loop_stop(server->loop);
+    }
+}
+
+static void on_wake(void *user)
+{
+    struct server *server = user;
+    if (server->eventlog != NULL) {
+        (void)eventlog_poll(server->eventlog);
+        stop_when_settled(server);
+    }
+}
+
+/* Any thread. */
+static void wake(void *user)
+{
+    net_loop_wake(user);
+}
+
+static void on_drained(void *user)
+{
+    struct server *server = user;
+    server->drained = true;
+    stop_when_settled(server);
+}
+
+static void on_drain_timeout(void *user)
+{
+    struct server *server = user;
+    LOG(LOG_WARN, "connections were cut: they took too long to finish",
+        LOG_NUMBER_FIELD("connections", front_connections(server->front)));
+    front_abort_all(server->front);
+}
+
+static void on_signal(void *user, int signal_number)
+{
+    struct server *server = user;
+    if (server->draining) {
+        _exit(128 + signal_number);
+    }
+    server->draining = true;
+    LOG(LOG_INFO, "stopping: finishing what is under way",
+        LOG_NUMBER_FIELD("signal", signal_number),
+        LOG_NUMBER_FIELD("connections", front_connections(server->front)));
+    net_listener_close(server->listener);
+    server->listener = NULL;
+    net_timer_start(server->drain_timer, server->options->drain_timeout_ms);
+    front_drain(server->front, on_drained, server);
+}
+
+static void on_refused(void *user, enum sluice_status status, struct slice store_id,
+                       const char *peer, const char *message)
+{
+    struct server *server = user;
+    refusal_log_write(&server->refusals, status, store_id, peer, message);
+}
+
+/* Each connection needs a descriptor; the soft limit is often only 1024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static enum sluice_status open_storage(struct server *server, struct sluice_error *error)
+{
+    const struct eventlog_options options = {
+        .data_path = server->options->data,
+        .reader_threads = (unsigned)server->options->reader_threads,
+        .wake = wake,
+        .wake_user = server->loop,
+    };
+    enum sluice_status status = eventlog_open(&options, &server->eventlog, error);
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    server->sync = sync_create(&(struct sync_options){
+        .eventlog = server->eventlog,
+        .event_bytes_max = server->options->event_bytes_max,
+    });
+    if (server->sync == NULL) {
+        return error_set(error, SLUICE_NO_MEMORY, "out of memory at the start");
+    }
+    return SLUICE_OK;
+}
+
+static enum sluice_status open_front(struct server *server, struct sluice_error *error)
+{
+    const struct server_options *options = server->options;
+    server->health = health_create(server->eventlog);
+    server->sync_cf = endpoint_sync_cf_create(&(struct endpoint_sync_cf_options){
+        .sync = server->sync,
+        .pulls_per_connection_max = (unsigned)options->pulls_per_connection_max,
+        .silent_connection_timeout_ms = options->silent_connection_timeout_ms,
+        .stall_timeout_ms = options->stall_timeout_ms,
+        .refused = on_refused,
+        .user = server,
+    });
+    server->drain_timer = net_timer_create(server->loop, on_drain_timeout, server);
+    if (server->health != NULL && server->sync_cf != NULL && server->drain_timer != NULL) {
+        const struct endpoint endpoints[] = {
+            endpoint_sync_cf_entry(server->sync_cf),
+            health_entry(server->health),
+            endpoint_root_entry(),
+        };
+        server->front = front_create(
+            &(struct front_options){
+                .loop = server->loop,
+                .message_bytes_max = options->message_bytes_max,
+                .connections_max = options->connections_max,
+                .inflight_bytes_max = options->inflight_bytes_max,
+                .head_timeout_ms = options->head_timeout_ms,
+                .body_timeout_ms = options->body_timeout_ms,
+                .idle_timeout_ms = options->idle_timeout_ms,
+                .stall_timeout_ms = options->stall_timeout_ms,
+                .ping_interval_ms = options->ping_interval_ms,
+            },
+            endpoints, sizeof(endpoints) / sizeof(endpoints[0]));
+    }
+    if (server->front == NULL) {
+        return error_set(error, SLUICE_NO_MEMORY, "out of memory at the start");
+    }
+    endpoint_sync_cf_attach(server->sync_cf, server->front);
+    health_attach(server->health, server->front);
+    return SLUICE_OK;
+}
+
+/* Whether a service manager has passed a listening socket on (LISTEN_FDS of sd_listen_fds(3)): then
+ * clients of a server that restarts wait in its queue instead of being refused. */
+static bool has_passed_socket(void)
+{
+    const char *pid = getenv("LISTEN_PID");
+    const char *count = getenv("LISTEN_FDS");
+    unsigned long long number = 0;
+    return count != NULL && strcmp(count, "1") == 0 &&
+           (pid == NULL || (slice_to_u64(slice_of_string(pid), &number) &&
+                            number == (unsigned long long)getpid()));
+}
+
+static enum sluice_status open_listener(struct server *server, struct sluice_error *error)
+{
+    const struct server_options *options = server->options;
+    if (options->tls_cert != NULL) {
+        enum sluice_status status =
+            net_tls_create(options->tls_cert, options->tls_key, &server->tls, error);
+        if (status != SLUICE_OK) {
+            return status;
+        }
+    }
+    if (has_passed_socket()) {
+        return net_listen_fd(server->loop, FIRST_PASSED_DESCRIPTOR, server->tls, front_accept,
+                             server->front, &server->listener, error);
+    }
+    return net_listen(server->loop, slice_of_string(options->listen), server->tls, front_accept,
+                      server->front, &server->listener, error);
+}
+
+static enum sluice_status watch_signals(struct server *server, struct sluice_error *error)
+{
+    enum sluice_status status = net_loop_on_signal(server->loop, SIGTERM, on_signal, server, error);
+    if (status == SLUICE_OK) {
+        status = net_loop_on_signal(server->loop, SIGINT, on_signal, server, error);
+    }
+    return status;
+}
+
+static void greet(const struct server *server)
+{
+    char path[PATH_MAX];
+    bool in_memory = strcmp(server->options->data, ":memory:") == 0;
+    const char *data = in_memory ? "memory only: it is gone when the server ends"
+                                 : realpath(server->options->data, path);
+    const char *scheme = server->tls != NULL ? "https" : "http";
+    const char *address = net_listener_address(server->listener);
+    (void)printf("sluice %s\n"
+                 "listening on %s://%s\n"
+                 "data in %s\n"
+                 "in your app: makeWsSync({ url: '%s://%s' })\n",
+                 SLUICE_VERSION, scheme, address, data != NULL ? data : server->options->data,
+                 scheme, address);
+    (void)fflush(stdout);
+    if (!net_listener_is_loopback(server->listener)) {
+        LOG(LOG_WARN, "whoever reaches this address can read and write every store",
+            LOG_TEXT_FIELD("address", slice_of_string(address)));
+    }
+}
+
+static void close_all(struct server *server)
+{
+    net_listener_close(server->listener);
+    net_timer_destroy(server->drain_timer);
+    front_destroy(server->front);
+    endpoint_sync_cf_destroy(server->sync_cf);
+    health_destroy(server->health);
+    sync_destroy(server->sync);
+    eventlog_close(server->eventlog);
+    server->eventlog = NULL;
+    net_loop_destroy(server->loop);
+    net_tls_destroy(server->tls);
+}
+
+enum sluice_status server_run(const struct server_options *options, struct sluice_error *error)
+{
+    struct server server = {.options = options};
+    log_configure((enum log_format)options->log_format, (enum log_level)options->log_level);
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    server.loop = net_loop_create(error);
+    if (server.loop == NULL) {
+        return error != NULL ? error->status : SLUICE_IO;
+    }
+    net_loop_on_wake(server.loop, on_wake, &server);
+    enum sluice_status status = open_storage(&server, error);
+    if (status == SLUICE_OK) {
+        status = open_front(&server, error);
+    }
+    if (status == SLUICE_OK) {
+        status = open_listener(&server, error);
+    }
+    if (status == SLUICE_OK) {
+        status = watch_signals(&server, error);
+    }
+    if (status == SLUICE_OK) {
+        greet(&server);
+        net_loop_run(server.loop);
+        LOG(LOG_INFO, "stopped", LOG_NUMBER_FIELD("draining", server.draining));
+    }
+    close_all(&server);
+    return status;
+}

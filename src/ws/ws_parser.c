@@ -14,6 +14,7 @@
  *   memory follows the bytes that have arrived, never a length that was announced.
  * - What is reported does not depend on how the bytes were split: checks come in the order of the
  *   bytes that decide them.
+ * - Between messages utf8_state is 0: a text that ends elsewhere is refused.
  * - Between messages the parser holds a buffer of at most KEPT_BYTES_MAX, often none. */
 #include "ws/ws_parser.h"
 
@@ -219,7 +220,6 @@ static enum ws_event begin_payload(struct ws_parser *parser)
         }
         if (parser->message_opcode == WS_OP_CONTINUATION) {
             parser->message_opcode = (uint8_t)frame_opcode(parser);
-            parser->utf8_state = 0;
         }
     }
     if (frame_is_masked(parser)) {
@@ -383,8 +383,8 @@ static enum ws_event finish_fragment(struct ws_parser *parser)
 
 static enum ws_event read_data(struct ws_parser *parser, char **data, size_t *bytes_left)
 {
+    /* An empty `message` says that nothing of this frame has come before. */
     bool whole = frame_is_final(parser) && parser->message.bytes == 0 &&
-                 parser->payload_bytes_left == parser->payload_bytes &&
                  *bytes_left >= parser->payload_bytes;
     if (whole) {
         return report_in_place(parser, data, bytes_left);

@@ -400,6 +400,7 @@ static void malformed_request_lines_are_refused(void **state)
         {"HTTP/0.9", SLICE("GET / HTTP/0.9\r\nHost: h\r\n\r\n"), 505},
         {"HTTP/1.2", SLICE("GET / HTTP/1.2\r\nHost: h\r\n\r\n"), 505},
         {"HTTP/2.0", SLICE("PRI * HTTP/2.0\r\n\r\n"), 505},
+        {"an HTTP/2 preface", SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505},
         {"a TLS hello", SLICE("\x16\x03\x01\x02\x00\x01\x00"), 400},
         {"three empty lines", SLICE("\r\n\r\n\r\n" GET "\r\n"), 400},
         {"an empty line with a bare LF", SLICE("\n" GET "\r\n"), 400},
@@ -715,6 +716,22 @@ static void a_large_head_is_freed_by_the_reset_and_a_small_one_is_kept(void **st
     http_parser_deinit(&parser);
 }
 
+static void a_lack_of_memory_is_answered_with_503(void **state)
+{
+    (void)state;
+    struct http_parser parser;
+    http_parser_init(&parser, HTTP_REQUESTS);
+    parser.head.status = SLUICE_NO_MEMORY; /* as after an allocation that failed */
+    feed_all(&parser, SLICE("G"), HTTP_ERROR);
+    assert_int_equal(parser.error_http_status, 503);
+    http_parser_reset(&parser);
+    feed_all(&parser, SLICE(CHUNKED), HTTP_NEED_MORE);
+    parser.line.status = SLUICE_NO_MEMORY;
+    feed_all(&parser, SLICE("5"), HTTP_ERROR);
+    assert_int_equal(parser.error_http_status, 503);
+    http_parser_deinit(&parser);
+}
+
 static void a_refused_message_can_be_reset_away(void **state)
 {
     (void)state;
@@ -768,6 +785,7 @@ int main(void)
         cmocka_unit_test(bytes_after_a_message_are_left_in_the_input),
         cmocka_unit_test(a_parser_is_idle_between_messages_only),
         cmocka_unit_test(a_large_head_is_freed_by_the_reset_and_a_small_one_is_kept),
+        cmocka_unit_test(a_lack_of_memory_is_answered_with_503),
         cmocka_unit_test(a_refused_message_can_be_reset_away),
     };
     return cmocka_run_group_tests_name("http_parser", tests, NULL, NULL);

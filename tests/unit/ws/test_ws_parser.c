@@ -592,6 +592,20 @@ static void a_close_and_an_error_free_what_was_assembled(void **state)
     }
 }
 
+static void a_lack_of_memory_is_an_internal_error(void **state)
+{
+    (void)state;
+    struct ws_parser parser;
+    ws_parser_init(&parser, WS_CLIENT, 1000);
+    parser.message.status = SLUICE_NO_MEMORY; /* as after an allocation that failed */
+    char start[] = "\x01\x01"
+                   "a";
+    assert_int_equal(feed(&parser, start, 3), WS_ERROR);
+    assert_int_equal(parser.close_code, WS_CLOSE_INTERNAL_ERROR);
+    assert_int_equal(feed(&parser, start, 3), WS_NEED_MORE);
+    ws_parser_deinit(&parser);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -613,6 +627,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_empty_fragments_costs_no_memory),
         cmocka_unit_test(a_large_buffer_is_freed_between_messages_and_a_small_one_is_kept),
         cmocka_unit_test(a_close_and_an_error_free_what_was_assembled),
+        cmocka_unit_test(a_lack_of_memory_is_an_internal_error),
     };
     return cmocka_run_group_tests_name("ws_parser", tests, NULL, NULL);
 }

@@ -482,19 +482,28 @@ static void check_text(struct validator *v)
     }
 }
 
+/* Leaves frames and keys_inline as they are: they are written before they are read, and zeroing
+ * them would cost a short text more than checking it. */
+static void validator_init(struct validator *v, struct slice text)
+{
+    v->start = text.bytes == 0 ? "" : text.data;
+    v->end = v->start + text.bytes;
+    v->keys = v->keys_inline;
+    v->key_count = 0;
+    v->key_capacity = KEYS_INLINE;
+    v->depth = 0;
+    v->status = SLUICE_OK;
+    v->problem = NULL;
+    v->problem_at = NULL;
+}
+
 enum sluice_status json_validate(struct slice text, struct sluice_error *error)
 {
     if (text.bytes > UINT32_MAX) {
         return error_set(error, SLUICE_LIMIT, "JSON: a text of %zu bytes", text.bytes);
     }
-    struct validator v; /* not zeroed: frames and keys_inline are written before they are read */
-    v.start = text.bytes == 0 ? "" : text.data;
-    v.end = v.start + text.bytes;
-    v.keys = v.keys_inline;
-    v.key_count = 0;
-    v.key_capacity = KEYS_INLINE;
-    v.depth = 0;
-    v.status = SLUICE_OK;
+    struct validator v;
+    validator_init(&v, text);
     check_text(&v);
     if (v.keys != v.keys_inline) {
         free(v.keys);

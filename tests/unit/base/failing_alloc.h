@@ -15,6 +15,7 @@ void *__wrap_realloc(void *memory, size_t bytes);
 static _Thread_local bool failing_alloc_armed;
 static _Thread_local unsigned failing_alloc_left; /* allocations that still succeed while armed */
 static _Thread_local unsigned failing_alloc_seen; /* allocations since the last arming */
+static _Thread_local size_t failing_alloc_bytes;  /* bytes that malloc gave since then */
 
 /* From now on `successes` allocations succeed, and all later ones fail. */
 static inline void failing_alloc_arm(unsigned successes)
@@ -22,6 +23,7 @@ static inline void failing_alloc_arm(unsigned successes)
     failing_alloc_armed = true;
     failing_alloc_left = successes;
     failing_alloc_seen = 0;
+    failing_alloc_bytes = 0;
 }
 
 static inline void failing_alloc_disarm(void)
@@ -44,7 +46,11 @@ static inline bool failing_alloc_fails_now(void)
 
 void *__wrap_malloc(size_t bytes)
 {
-    return failing_alloc_fails_now() ? NULL : __real_malloc(bytes);
+    if (failing_alloc_fails_now()) {
+        return NULL;
+    }
+    failing_alloc_bytes += bytes;
+    return __real_malloc(bytes);
 }
 
 void *__wrap_realloc(void *memory, size_t bytes)

@@ -85,10 +85,13 @@ static void what_the_system_gave_never_passes_the_cap(void **state)
         struct arena arena;
         arena_init(&arena, cap);
         size_t given = 0;
+        failing_alloc_arm(1000);
         while (arena_alloc(&arena, 100) != NULL) {
             given += 100;
-            assert_true(arena.bytes <= cap);
+            assert_true(failing_alloc_bytes <= cap);
+            assert_int_equal(failing_alloc_bytes, arena.bytes);
         }
+        failing_alloc_disarm();
         assert_true(given <= cap);
         if (cap >= 300) {
             assert_true(given >= 100);

@@ -45,11 +45,12 @@ static void it_holds_exactly_its_cap_whichever_append_is_used(void **state)
         for (size_t i = 0; i < cap; i++) {
             buffer_append_byte(&bytewise, 'x');
         }
-        buffer_append_format(&formatted, "%*s", (int)cap, "");
+        buffer_append_format(&formatted, "%.*s", (int)cap, bytewise.data);
         assert_int_equal(buffer_status(&bytewise), SLUICE_OK);
         assert_int_equal(buffer_status(&formatted), SLUICE_OK);
         assert_int_equal(bytewise.bytes, cap);
         assert_int_equal(formatted.bytes, cap);
+        assert_memory_equal(formatted.data, bytewise.data, cap);
         assert_true(bytewise.capacity <= cap);
         buffer_append_byte(&bytewise, 'x');
         buffer_append_format(&formatted, "%d", 1);

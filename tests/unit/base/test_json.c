@@ -885,6 +885,9 @@ static void finish_refuses_what_follows_the_value(void **state)
     reader = reader_of("[1]");
     assert_true(json_enter_array(&reader));
     assert_int_equal(json_finish(&reader, NULL), SLUICE_MALFORMED);
+    reader = reader_of("[");
+    assert_true(json_enter_array(&reader));
+    assert_int_equal(json_finish(&reader, NULL), SLUICE_MALFORMED);
     json_reader_init(&reader, SLICE_EMPTY);
     assert_int_equal(json_peek(&reader), JSON_ERROR);
 }
@@ -926,6 +929,8 @@ static void a_key_is_compared_by_its_decoded_form(void **state)
     assert_false(json_key_is(SLICE("\\u0073tore"), "storeId"));
     assert_false(json_key_is(SLICE("a\\u0000"), "a"));
     assert_false(json_key_is(SLICE("\\ud800"), "x"));
+    assert_false(json_key_is(SLICE("\\n"), "ab"));
+    assert_false(json_key_is(SLICE("\\n"), "\\n"));
     assert_false(json_key_is(SLICE("\\u0161"), "a")); /* only its low byte is 'a' */
     assert_false(json_key_is(SLICE("\xC3\xA9"), "e"));
 }
@@ -968,7 +973,10 @@ static void the_reader_ends_within_any_text(void **state)
             walk(&reader);
             assert_in_range(json_finish(&reader, NULL), SLUICE_OK, SLUICE_MALFORMED);
             json_reader_init(&reader, slice_make(copy, bytes));
-            while (json_skip(&reader, NULL)) {
+            struct slice raw;
+            while (json_skip(&reader, &raw)) {
+                assert_true(raw.data >= copy && raw.data + raw.bytes <= copy + bytes);
+                assert_true(reader.at <= reader.end);
             }
             free(copy);
         }

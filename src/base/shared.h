@@ -13,8 +13,8 @@ struct shared {
     struct slice bytes; /* owned, immutable */
 };
 
-/* Takes the buffer's bytes and leaves the buffer empty. One reference, the caller's. NULL when there
- * is no memory (the buffer is then untouched). */
+/* Takes the buffer's bytes and leaves the buffer empty. One reference, the caller's. NULL when
+ * there is no memory (the buffer is then untouched). */
 struct shared *shared_take_buffer(struct buffer *buffer);
 struct shared *shared_ref(struct shared *shared);
 /* NULL is accepted. */

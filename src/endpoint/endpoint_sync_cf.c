@@ -106,7 +106,7 @@ static void on_request(void *user, struct exchange *exchange)
 {
     struct endpoint_sync_cf *endpoint = user;
     const struct request *request = exchange_request(exchange);
-    struct parameters parameters;
+    struct parameters parameters = {0};
     struct sluice_error error;
     struct arena arena;
     arena_init(&arena, PARAMETERS_BYTES_MAX);
@@ -128,7 +128,7 @@ static int on_upgrade(void *user, const struct request *request, void **session_
                       struct sluice_error *error)
 {
     struct endpoint_sync_cf *endpoint = user;
-    struct parameters parameters;
+    struct parameters parameters = {0};
     struct arena arena;
     int http_status = 101;
     arena_init(&arena, PARAMETERS_BYTES_MAX);

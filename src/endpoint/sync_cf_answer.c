@@ -32,7 +32,7 @@ enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
 {
     size_t bytes =
         sizeof(struct cf_push) + message->payload.bytes + message->id.bytes + store_id.bytes;
-    struct sync_cf_push decoded;
+    struct sync_cf_push decoded = {0};
     if (!front_take_inflight(endpoint->front, bytes)) {
         return error_set(error, SLUICE_UNAVAILABLE,
                          "the server holds too many messages (--inflight-bytes-max); push again "
@@ -83,15 +83,12 @@ void cf_push_destroy(struct cf_push *push)
     }
 }
 
-enum sluice_status cf_pull_create(struct endpoint_sync_cf *endpoint,
-                                  const struct rpc_message *message, struct slice store_id,
+enum sluice_status cf_pull_create(const struct rpc_message *message, struct slice store_id,
                                   bool websocket, struct cf_pull **out, struct sluice_error *error)
 {
     struct arena arena;
     struct buffer start;
-    struct sync_cf_pull decoded;
-    struct cf_pull *pull = NULL;
-    (void)endpoint;
+    struct sync_cf_pull decoded = {0};
     arena_init(&arena, ARENA_BYTES_MIN + message->payload.bytes * ARENA_BYTES_PER_TEXT_BYTE);
     buffer_init(&start, 256);
     rpc_append_chunk_start(&start, message->id);
@@ -106,29 +103,32 @@ enum sluice_status cf_pull_create(struct endpoint_sync_cf *endpoint,
                            BACKEND_ID_BYTES_MAX);
     }
     if (status == SLUICE_OK) {
-        pull = malloc(sizeof(*pull) + start.bytes);
-        if (pull == NULL || buffer_status(&start) != SLUICE_OK) {
-            free(pull);
-            status = error_set(error, SLUICE_NO_MEMORY, "out of memory for a pull");
-        }
+        status = buffer_status(&start);
     }
-    if (status == SLUICE_OK) {
-        *pull = (struct cf_pull){.dialect = message->dialect};
-        memcpy(pull->text, start.data, start.bytes);
-        pull->chunk_start = slice_make(pull->text, start.bytes);
-        size_t id_at = sizeof("{\"_tag\":\"Chunk\",\"requestId\":") - 1;
-        pull->id = slice_make(pull->text + id_at, message->id.bytes);
-        SLUICE_ASSERT(slice_equal(pull->id, message->id));
-        pull->pull.store_id = store_id;
-        pull->pull.live = decoded.live;
-        pull->pull.has_cursor = decoded.has_cursor;
-        pull->pull.cursor = decoded.has_cursor ? decoded.cursor_seq_num : 0;
+    if (status != SLUICE_OK) {
+        goto out;
+    }
+    struct cf_pull *pull = malloc(sizeof(*pull) + start.bytes);
+    if (pull == NULL) {
+        status = error_set(error, SLUICE_NO_MEMORY, "out of memory for a pull");
+        goto out;
+    }
+    *pull = (struct cf_pull){.dialect = message->dialect};
+    memcpy(pull->text, start.data, start.bytes);
+    pull->chunk_start = slice_make(pull->text, start.bytes);
+    pull->id = slice_make(pull->text + RPC_CHUNK_ID_AT, message->id.bytes);
+    SLUICE_ASSERT(slice_equal(pull->id, message->id));
+    pull->pull.store_id = store_id;
+    pull->pull.live = decoded.live;
+    pull->pull.has_cursor = decoded.has_cursor;
+    pull->pull.cursor = decoded.has_cursor ? decoded.cursor_seq_num : 0;
+    if (decoded.has_cursor) {
         memcpy(pull->backend_id, decoded.cursor_backend_id.data, decoded.cursor_backend_id.bytes);
-        pull->pull.cursor_backend_id =
-            slice_make(pull->backend_id, decoded.cursor_backend_id.bytes);
-        pull->pull.encoder = &SYNC_CF_ENCODER;
-        *out = pull;
     }
+    pull->pull.cursor_backend_id = slice_make(pull->backend_id, decoded.cursor_backend_id.bytes);
+    pull->pull.encoder = &SYNC_CF_ENCODER;
+    *out = pull;
+out:
     buffer_deinit(&start);
     arena_deinit(&arena);
     return status;

@@ -178,8 +178,7 @@ static void start_pull(struct cf_exchange *self, const struct rpc_message *messa
 {
     struct sluice_error error = {0};
     struct cf_pull *pull = NULL;
-    enum sluice_status status =
-        cf_pull_create(self->endpoint, message, store_of(self), false, &pull, &error);
+    enum sluice_status status = cf_pull_create(message, store_of(self), false, &pull, &error);
     if (status == SLUICE_OK) {
         pull->owner = self;
         pull->pull.ops = &PULL_OPS;

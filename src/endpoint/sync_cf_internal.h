@@ -58,8 +58,7 @@ struct cf_pull {
 };
 
 /* Decodes a Pull and makes its struct; `ops` and `owner` are left to the caller. */
-enum sluice_status cf_pull_create(struct endpoint_sync_cf *endpoint,
-                                  const struct rpc_message *message, struct slice store_id,
+enum sluice_status cf_pull_create(const struct rpc_message *message, struct slice store_id,
                                   bool websocket, struct cf_pull **out,
                                   struct sluice_error *error) SLUICE_MUST_CHECK;
 

@@ -372,7 +372,7 @@ static void start_pull(struct cf_session *self, const struct rpc_message *messag
                            self->pull_count);
     }
     if (status == SLUICE_OK) {
-        status = cf_pull_create(self->endpoint, message, store_of(self), true, &pull, &error);
+        status = cf_pull_create(message, store_of(self), true, &pull, &error);
     }
     if (status == SLUICE_OK) {
         pull->owner = self;

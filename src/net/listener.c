@@ -125,8 +125,8 @@ enum sluice_status net_listen(struct net_loop *loop, struct slice address, struc
                               void (*accepted)(void *user, struct net_conn *conn), void *user,
                               struct net_listener **out, struct sluice_error *error)
 {
-    char host[HOST_BYTES_MAX + 1];
-    char port[6];
+    char host[HOST_BYTES_MAX + 1] = "";
+    char port[6] = "";
     char what[HOST_BYTES_MAX + 16];
     enum sluice_status status = split_address(address, host, port, error);
     if (status != SLUICE_OK) {

@@ -66,6 +66,7 @@ static struct net_segment *add_segment(struct net_output *output)
         output->segments = segments;
         output->segment_capacity = capacity;
     }
+    SLUICE_ASSERT(output->segments != NULL);
     struct net_segment *segment = &output->segments[output->segment_count++];
     *segment = (struct net_segment){0};
     return segment;
@@ -130,6 +131,7 @@ void net_output_consume(struct net_output *output, size_t bytes)
     SLUICE_ASSERT(bytes <= output->bytes);
     output->bytes -= bytes;
     while (bytes > 0) {
+        SLUICE_ASSERT(output->first < output->segment_count);
         struct net_segment *segment = &output->segments[output->first];
         size_t left = segment->bytes - output->first_consumed;
         size_t taken = bytes < left ? bytes : left;

@@ -56,6 +56,8 @@ bool rpc_frame_next(struct rpc_frame *frame, struct rpc_message *message);
  * commas, and RPC_CHUNK_END. A chunk without a value kills the clients. */
 void rpc_append_chunk_start(struct buffer *out, struct slice id);
 #define RPC_CHUNK_END "]}"
+/* Where in a chunk's start the id is. */
+#define RPC_CHUNK_ID_AT (sizeof("{\"_tag\":\"Chunk\",\"requestId\":") - 1)
 
 /* `value` is JSON text: "{}" for a push, "null" for the end of a stream (v4 needs both). */
 void rpc_append_exit_success(struct buffer *out, struct slice id, struct slice value);

@@ -23,7 +23,7 @@ struct option {
 };
 
 #define FIELD(name) offsetof(struct server_options, name)
-#define HOUR_MS (3600u * 1000u)
+#define HOUR_MS 3600000ull
 
 static const struct option OPTIONS[] = {
     {"listen", TEXT, FIELD(listen), "127.0.0.1:8787", 0, 0, NULL,
@@ -40,9 +40,9 @@ static const struct option OPTIONS[] = {
      "connections at a time"},
     {"pulls-per-connection-max", COUNT, FIELD(pulls_per_connection_max), "16", 1, 1000, NULL,
      "pulls at a time on one WebSocket"},
-    {"message-bytes-max", BYTES, FIELD(message_bytes_max), "16M", 1024, 1u << 30, NULL,
+    {"message-bytes-max", BYTES, FIELD(message_bytes_max), "16M", 1024, 1ull << 30, NULL,
      "size of one WebSocket message or HTTP body"},
-    {"event-bytes-max", BYTES, FIELD(event_bytes_max), "1M", 64, 1u << 29, NULL,
+    {"event-bytes-max", BYTES, FIELD(event_bytes_max), "1M", 64, 1ull << 29, NULL,
      "size of one event: args, name and ids"},
     {"inflight-bytes-max", BYTES, FIELD(inflight_bytes_max), "256M", 1024, 1ull << 40, NULL,
      "messages being received or worked on, over all connections"},

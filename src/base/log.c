@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-#define VALUE_BYTES_MAX 512u
+#define VALUE_BYTES_MAX ((size_t)512)
 #define LINE_BYTES_MAX (64u << 10)
 #define CUT_MARK "\xE2\x80\xA6"         /* U+2026, an ellipsis */
 #define REPLACEMENT_MARK "\xEF\xBF\xBD" /* U+FFFD */

@@ -26,6 +26,18 @@ static enum sluice_status check_store(struct slice named, struct slice store_id,
                      "the payload's storeId is not the one in the URL, which counts");
 }
 
+static enum sluice_status take_inflight(struct cf_push *push, size_t bytes,
+                                        struct sluice_error *error)
+{
+    if (!front_take_inflight(push->endpoint->front, bytes)) {
+        return error_set(error, SLUICE_UNAVAILABLE,
+                         "the server holds too many messages (--inflight-bytes-max); push again "
+                         "later");
+    }
+    push->inflight_bytes += bytes;
+    return SLUICE_OK;
+}
+
 enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
                                   const struct rpc_message *message, struct slice store_id,
                                   struct cf_push **out, struct sluice_error *error)
@@ -33,17 +45,16 @@ enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
     size_t bytes =
         sizeof(struct cf_push) + message->payload.bytes + message->id.bytes + store_id.bytes;
     struct sync_cf_push decoded = {0};
-    if (!front_take_inflight(endpoint->front, bytes)) {
-        return error_set(error, SLUICE_UNAVAILABLE,
-                         "the server holds too many messages (--inflight-bytes-max); push again "
-                         "later");
-    }
     struct cf_push *push = malloc(bytes);
     if (push == NULL) {
-        front_give_inflight(endpoint->front, bytes);
         return error_set(error, SLUICE_NO_MEMORY, "out of memory for a push");
     }
-    *push = (struct cf_push){.endpoint = endpoint, .inflight_bytes = bytes};
+    *push = (struct cf_push){.endpoint = endpoint};
+    enum sluice_status status = take_inflight(push, bytes, error);
+    if (status != SLUICE_OK) {
+        free(push);
+        return status;
+    }
     char *text = push->text;
     memcpy(text, message->payload.data, message->payload.bytes);
     memcpy(text + message->payload.bytes, message->id.data, message->id.bytes);
@@ -52,8 +63,8 @@ enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
     push->push.store_id = slice_make(push->id.data + push->id.bytes, store_id.bytes);
     push->dialect = message->dialect;
     arena_init(&push->arena, ARENA_BYTES_MIN + message->payload.bytes * ARENA_BYTES_PER_TEXT_BYTE);
-    enum sluice_status status = sync_cf_decode_push(slice_make(text, message->payload.bytes),
-                                                    &push->arena, &decoded, error);
+    status = sync_cf_decode_push(slice_make(text, message->payload.bytes), &push->arena, &decoded,
+                                 error);
     if (status == SLUICE_OK) {
         status = check_store(decoded.store_id, store_id, error);
     }
@@ -61,6 +72,9 @@ enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
         decoded.backend_id.bytes > BACKEND_ID_BYTES_MAX) {
         status = error_set(error, SLUICE_LIMIT, "backendId has more than %u bytes",
                            BACKEND_ID_BYTES_MAX);
+    }
+    if (status == SLUICE_OK) {
+        status = take_inflight(push, push->arena.bytes, error);
     }
     if (status != SLUICE_OK) {
         cf_push_destroy(push);

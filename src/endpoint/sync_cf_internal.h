@@ -10,7 +10,7 @@
 #include "proto/effect_rpc.h"
 #include "proto/sync_cf.h"
 
-#define PUSHES_PER_CONNECTION_MAX 64u /* then reading pauses until half of them are answered */
+#define PUSHES_PER_CONNECTION_MAX 64u /* then reading pauses until half of them are decided */
 #define ANSWER_BYTES_MAX (64u << 10)
 
 struct endpoint_sync_cf {

@@ -35,8 +35,9 @@ struct cf_session {
     unsigned pull_count;
     struct cf_push *waiting; /* decided, but not to be answered yet; in order */
     struct cf_push *inflight;
-    unsigned push_count; /* in both lists */
-    bool pulled;         /* a Pull has come */
+    unsigned waiting_count;
+    unsigned inflight_count;
+    bool pulled; /* a Pull has come */
     bool paused;
     bool draining;
     uint64_t silent_at_ms; /* when a socket without a Pull is closed; 0: never */
@@ -182,14 +183,9 @@ static void on_timer(void *user)
 
 /* ---- pushes ---- */
 
-static void after_push(struct cf_session *self)
+static void close_when_drained(struct cf_session *self)
 {
-    self->push_count--;
-    if (self->paused && self->push_count <= PUSHES_PER_CONNECTION_MAX / 2) {
-        self->paused = false;
-        session_resume(self->session);
-    }
-    if (self->draining && self->push_count == 0) {
+    if (self->draining && self->inflight_count + self->waiting_count == 0) {
         session_close(self->session, WS_CLOSE_SERVICE_RESTART, "the server is restarting");
     }
 }
@@ -230,7 +226,7 @@ static void answer(struct cf_session *self, struct cf_push *push)
         arm(self);
     }
     cf_push_destroy(push);
-    after_push(self);
+    close_when_drained(self);
 }
 
 /* Answers pushes that waited for a pull, in the order in which they were decided. */
@@ -239,6 +235,7 @@ static void answer_waiting(struct cf_session *self)
     while (self->waiting != NULL && heard_up_to(self, answer_needs(&self->waiting->push))) {
         struct cf_push *push = self->waiting;
         self->waiting = push->next;
+        self->waiting_count--;
         answer(self, push);
     }
 }
@@ -261,7 +258,17 @@ static void on_push_decided(struct cf_push *push)
         link = &(*link)->next;
     }
     *link = push;
+    self->inflight_count--;
+    self->waiting_count++;
     answer_waiting(self);
+    if (self->waiting_count > PUSHES_PER_CONNECTION_MAX) {
+        session_close(self->session, WS_CLOSE_TRY_AGAIN_LATER,
+                      "pushes wait for a pull whose chunks are not acknowledged: pull again");
+    }
+    if (self->paused && self->inflight_count <= PUSHES_PER_CONNECTION_MAX / 2) {
+        self->paused = false;
+        session_resume(self->session);
+    }
 }
 
 static void on_push_done(struct sync_push *push)
@@ -285,8 +292,9 @@ static void start_push(struct cf_session *self, const struct rpc_message *messag
     push->push.done = on_push_done;
     push->next = self->inflight;
     self->inflight = push;
-    self->push_count++;
-    if (self->push_count >= PUSHES_PER_CONNECTION_MAX && !self->paused) {
+    self->inflight_count++;
+    if (self->inflight_count >= PUSHES_PER_CONNECTION_MAX && !self->paused) {
+        /* Only pushes that the eventlog works on count: they end without anything being read. */
         self->paused = true;
         session_pause(self->session);
     }
@@ -559,9 +567,7 @@ static void on_drain(void *user)
 {
     struct cf_session *self = user;
     self->draining = true;
-    if (self->push_count == 0) {
-        session_close(self->session, WS_CLOSE_SERVICE_RESTART, "the server is restarting");
-    }
+    close_when_drained(self);
 }
 
 static void on_closed(void *user)

@@ -28,7 +28,7 @@ static bool invalid(struct rpc_message *message, const char *problem)
 }
 
 /* An id is a JSON string or number of bounded length; anything else leaves `id` empty. */
-static void read_id(struct json_reader *reader, struct rpc_message *message)
+static void read_id(struct json_reader *reader, struct slice *id)
 {
     enum json_kind kind = json_peek(reader);
     struct slice raw = SLICE_EMPTY;
@@ -36,8 +36,7 @@ static void read_id(struct json_reader *reader, struct rpc_message *message)
         return;
     }
     if ((kind == JSON_STRING || kind == JSON_NUMBER) && raw.bytes <= REQUEST_ID_BYTES_MAX) {
-        message->id = raw;
-        message->dialect = kind == JSON_NUMBER ? RPC_V4 : RPC_V3;
+        *id = raw;
     }
 }
 
@@ -49,22 +48,56 @@ static bool read_string(struct json_reader *reader, struct slice *out)
     return json_skip(reader, NULL);
 }
 
-/* Reads one message object. Fields may come in any order; unknown ones are ignored. */
-static bool read_message(struct json_reader *reader, struct rpc_message *message)
+/* The message's kind, from its _tag (NULL data: there was none). */
+static bool name_kind(struct slice tag, struct rpc_message *message)
 {
-    struct slice kind = SLICE_EMPTY;
-    struct slice key;
-    *message = (struct rpc_message){.payload = SLICE("null")};
-    if (json_peek(reader) != JSON_OBJECT) {
-        (void)json_skip(reader, NULL);
-        return invalid(message, "a message must be a JSON object with a _tag");
+    static const struct {
+        const char *tag;
+        enum rpc_kind kind;
+    } KINDS[] = {{"Ping", RPC_PING},
+                 {"Request", RPC_REQUEST},
+                 {"Ack", RPC_ACK},
+                 {"Interrupt", RPC_INTERRUPT},
+                 {"Eof", RPC_EOF}};
+    for (size_t i = 0; tag.data != NULL && i < sizeof(KINDS) / sizeof(KINDS[0]); i++) {
+        if (json_key_is(tag, KINDS[i].tag)) {
+            message->kind = KINDS[i].kind;
+            return true;
+        }
     }
+    return false;
+}
+
+/* A Request has its id in `id`, an Ack and an Interrupt in `requestId`. Where the message's own
+ * field has none, the other's serves to answer that. */
+static bool take_id(struct slice own, struct slice other, struct rpc_message *message)
+{
+    message->id = own.data != NULL ? own : other;
+    if (message->id.data != NULL) {
+        message->dialect = message->id.data[0] == '"' ? RPC_V3 : RPC_V4;
+    }
+    return own.data != NULL;
+}
+
+struct fields {
+    struct slice kind; /* _tag; NULL data: none, or not a string. So for the ids */
+    struct slice id;
+    struct slice request_id;
+};
+
+/* Reads one message object. Fields may come in any order; unknown ones are ignored. */
+static void read_fields(struct json_reader *reader, struct fields *fields,
+                        struct rpc_message *message)
+{
+    struct slice key;
     (void)json_enter_object(reader);
     while (json_next_key(reader, &key)) {
         if (json_key_is(key, "_tag")) {
-            (void)read_string(reader, &kind);
-        } else if (json_key_is(key, "id") || json_key_is(key, "requestId")) {
-            read_id(reader, message);
+            (void)read_string(reader, &fields->kind);
+        } else if (json_key_is(key, "id")) {
+            read_id(reader, &fields->id);
+        } else if (json_key_is(key, "requestId")) {
+            read_id(reader, &fields->request_id);
         } else if (json_key_is(key, "tag")) {
             (void)read_string(reader, &message->tag);
         } else if (json_key_is(key, "payload")) {
@@ -73,28 +106,32 @@ static bool read_message(struct json_reader *reader, struct rpc_message *message
             (void)json_skip(reader, NULL);
         }
     }
-    if (kind.data == NULL) {
+}
+
+static bool read_message(struct json_reader *reader, struct rpc_message *message)
+{
+    struct fields fields = {0};
+    *message = (struct rpc_message){.payload = SLICE("null")};
+    if (json_peek(reader) != JSON_OBJECT) {
+        (void)json_skip(reader, NULL);
+        return invalid(message, "a message must be a JSON object with a _tag");
+    }
+    read_fields(reader, &fields, message);
+    bool known = name_kind(fields.kind, message);
+    bool answers = known && (message->kind == RPC_ACK || message->kind == RPC_INTERRUPT);
+    bool has_id = answers ? take_id(fields.request_id, fields.id, message)
+                          : take_id(fields.id, fields.request_id, message);
+    if (fields.kind.data == NULL) {
         return invalid(message, "a message must have a _tag, a string");
     }
-    if (json_key_is(kind, "Ping")) {
-        message->kind = RPC_PING;
-        return true;
-    }
-    if (json_key_is(kind, "Eof")) {
-        message->kind = RPC_EOF;
-        return true;
-    }
-    if (json_key_is(kind, "Request")) {
-        message->kind = RPC_REQUEST;
-    } else if (json_key_is(kind, "Ack")) {
-        message->kind = RPC_ACK;
-    } else if (json_key_is(kind, "Interrupt")) {
-        message->kind = RPC_INTERRUPT;
-    } else {
+    if (!known) {
         return invalid(message,
                        "unknown message _tag: Request, Ack, Interrupt, Ping or Eof is expected");
     }
-    if (message->id.data == NULL) {
+    if (message->kind == RPC_PING || message->kind == RPC_EOF) {
+        return true;
+    }
+    if (!has_id) {
         return invalid(message, "the request id must be a string or a number of at most 128 bytes");
     }
     if (message->kind == RPC_REQUEST && message->tag.data == NULL) {

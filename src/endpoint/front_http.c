@@ -142,7 +142,8 @@ static bool start_request(struct front_conn *conn)
             front_http_refuse(conn, 400, "a WebSocket handshake has no body\n");
             return false;
         }
-        return !front_ws_upgrade(conn, exchange->endpoint);
+        front_ws_upgrade(conn, exchange->endpoint);
+        return false;
     }
     if (parser->has_content_length && parser->content_length > front->options.message_bytes_max) {
         front_http_refuse(conn, 413,

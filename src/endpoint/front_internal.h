@@ -91,8 +91,8 @@ void front_http_destroy(struct exchange *exchange);
 void front_http_refuse(struct front_conn *conn, int status, const char *why);
 
 /* front_ws.c */
-/* Checks the handshake; true: the connection is a WebSocket now. Else it has been answered. */
-bool front_ws_upgrade(struct front_conn *conn, const struct endpoint *endpoint);
+/* Checks the handshake. Afterwards the connection is a WebSocket, or it was refused and closes. */
+void front_ws_upgrade(struct front_conn *conn, const struct endpoint *endpoint);
 void front_ws_bytes(struct front_conn *conn, char *data, size_t bytes);
 void front_ws_writable(struct front_conn *conn);
 void front_ws_closed(struct front_conn *conn);

@@ -51,29 +51,29 @@ static void refuse(struct front_conn *conn, int status, const char *why)
     front_http_refuse(conn, status, text);
 }
 
-bool front_ws_upgrade(struct front_conn *conn, const struct endpoint *endpoint)
+void front_ws_upgrade(struct front_conn *conn, const struct endpoint *endpoint)
 {
     int status = 0;
     struct sluice_error error = {0};
     const char *problem = check_handshake(&conn->http->parser, &status);
     if (problem != NULL) {
         front_http_refuse(conn, status, problem);
-        return false;
+        return;
     }
     if (conn->front->draining) {
         front_http_refuse(conn, 503, "the server is going away; try again\n");
-        return false;
+        return;
     }
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
         front_http_refuse(conn, 503, "out of memory\n");
-        return false;
+        return;
     }
     status = endpoint->upgrade(endpoint->user, &conn->http->request, &session->user, &error);
     if (status != 101) {
         free(session);
         refuse(conn, status, error.message);
-        return false;
+        return;
     }
     write_handshake(conn);
     session->conn = conn;
@@ -84,7 +84,6 @@ bool front_ws_upgrade(struct front_conn *conn, const struct endpoint *endpoint)
     conn->session = session;
     front_conn_enter(conn, FRONT_SESSION);
     session->ops->opened(session->user, session);
-    return true;
 }
 
 void front_ws_closed(struct front_conn *conn)

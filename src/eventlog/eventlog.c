@@ -44,8 +44,7 @@ static enum sluice_status open_engine(struct eventlog *eventlog,
         return status;
     }
     struct sluice_error reason;
-    status =
-        eventlog_sqlite_open(options->data_path, options->sqlite_vfs, &eventlog->engine, &reason);
+    status = eventlog_sqlite_open(options, &eventlog->engine, &reason);
     if (status != SLUICE_OK) {
         (void)error_set(error, status, "%s: %s", options->data_path, reason.message);
     }

@@ -32,6 +32,8 @@ struct eventlog_options {
         void *wake_user); /* from any thread, when an answer waits; coalesced; never NULL */
     void *wake_user;
     const char *sqlite_vfs; /* for tests: the name of a registered VFS; NULL: the default */
+    /* For tests: a checkpoint is due when the write-ahead log has so many pages; 0: the default */
+    unsigned sqlite_checkpoint_pages;
 };
 
 /* Opens the data, takes the directory's lock, starts the threads. Errors: STORAGE_LOCKED (the

@@ -36,7 +36,8 @@ struct eventlog_engine_ops {
     void (*close)(struct eventlog_engine *engine);
 };
 
-enum sluice_status eventlog_sqlite_open(const char *data_path, const char *vfs,
+/* Uses data_path, which must exist, and the options of sqlite. */
+enum sluice_status eventlog_sqlite_open(const struct eventlog_options *options,
                                         struct eventlog_engine **out,
                                         struct sluice_error *error) SLUICE_MUST_CHECK;
 enum sluice_status eventlog_memory_open(struct eventlog_engine **out,

@@ -26,10 +26,9 @@
 
 /* From 10000 pages (40 MB) on the write-ahead log is copied into the file without waiting for
  * anyone; measured best for the 99th percentile of commits. When readers have kept it from being
- * begun anew up to 160 MB, the checkpoint waits for them a moment. */
-#define CHECKPOINT_PAGES 10000
-#define CHECKPOINT_RESTART_PAGES 40000
-#define CHECKPOINT_RETRY_PAGES 1000
+ * begun anew until it has four times as many, the checkpoint waits for them a moment. */
+#define CHECKPOINT_PAGES_DEFAULT 10000
+#define CHECKPOINT_RESTART_FACTOR 4
 #define CHECKPOINT_WAIT_MS 100
 /* Appends that one group may lose to damage before the rest of it is refused too. */
 #define CULPRITS_MAX 8
@@ -93,7 +92,7 @@ static int count_wal_pages(void *user, sqlite3 *db, const char *database, int pa
     (void)database;
     struct sqlite_engine *engine = user;
     if (pages < engine->wal_pages) {
-        engine->next_checkpoint_pages = CHECKPOINT_PAGES; /* the log was begun anew */
+        engine->next_checkpoint_pages = engine->checkpoint_pages; /* the log was begun anew */
     }
     engine->wal_pages = pages;
     return SQLITE_OK;
@@ -127,7 +126,7 @@ static enum sluice_status open_connection(struct sqlite_engine *engine, bool cre
     }
     (void)sqlite3_wal_hook(engine->db, count_wal_pages, engine);
     engine->wal_pages = 0;
-    engine->next_checkpoint_pages = CHECKPOINT_PAGES;
+    engine->next_checkpoint_pages = engine->checkpoint_pages;
     engine->suspect = false;
     return SLUICE_OK;
 }
@@ -149,57 +148,6 @@ static enum sluice_status write_failed(struct sqlite_engine *engine, int code,
 {
     engine->suspect = engine->suspect || sqlite_db_is_suspect(code);
     return sqlite_db_failed(engine->db, code, "storing events", error);
-}
-
-/* --- Stores --- */
-
-static enum sluice_status take_store_row(sqlite3_stmt *row, struct sqlite_store *store,
-                                         struct slice store_id, struct sluice_error *error)
-{
-    struct slice backend_id = SLICE_EMPTY;
-    int64_t head = sqlite3_column_int64(row, 3);
-    int64_t event_count = sqlite3_column_int64(row, 4);
-    int64_t event_bytes = sqlite3_column_int64(row, 5);
-    if (!sqlite_db_column(row, 2, &backend_id) || backend_id.bytes != EVENTLOG_BACKEND_ID_BYTES ||
-        head < 0 || event_count < 0 || event_bytes < 0 || (head == 0) != (event_count == 0)) {
-        return error_set(error, SLUICE_STORAGE_CORRUPT,
-                         "the event log is damaged: the row of store \"%.*s\" makes no sense: stop "
-                         "the server and restore " SQLITE_FILE_NAME " from a backup",
-                         SLICE_PRINT(store_id));
-    }
-    store->id = sqlite3_column_int64(row, 0);
-    store->generation = sqlite3_column_int64(row, 1);
-    memcpy(store->info.backend_id, backend_id.data, EVENTLOG_BACKEND_ID_BYTES);
-    store->info.backend_id[EVENTLOG_BACKEND_ID_BYTES] = '\0';
-    store->info.head = (uint64_t)head;
-    store->info.event_count = (uint64_t)event_count;
-    store->info.event_bytes = (uint64_t)event_bytes;
-    return SLUICE_OK;
-}
-
-enum sluice_status sqlite_find_store(sqlite3 *db, sqlite3_stmt *find, const unsigned char *secret,
-                                     struct slice store_id, struct sqlite_store *out, int *code,
-                                     struct sluice_error *error)
-{
-    struct sqlite_store store = {0};
-    enum sluice_status status = SLUICE_OK;
-    int result = sqlite_db_bind(find, 1, store_id);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(find);
-    }
-    if (result == SQLITE_ROW) {
-        status = take_store_row(find, &store, store_id, error);
-    } else if (result == SQLITE_DONE) {
-        status = backend_id_derive(secret, 0, store_id, store.info.backend_id, error);
-    } else {
-        *code = result;
-        status = sqlite_db_failed(db, result, "looking for a store", error);
-    }
-    (void)sqlite3_reset(find);
-    if (status == SLUICE_OK) {
-        *out = store;
-    }
-    return status;
 }
 
 /* --- Commit --- */
@@ -424,13 +372,13 @@ static enum sluice_status sqlite_settle(struct eventlog_engine *base)
         engine->wal_pages < engine->next_checkpoint_pages) {
         return SLUICE_OK;
     }
-    bool restart = engine->wal_pages >= CHECKPOINT_RESTART_PAGES;
+    bool restart = engine->wal_pages >= engine->checkpoint_pages * CHECKPOINT_RESTART_FACTOR;
     (void)sqlite3_busy_timeout(engine->db, CHECKPOINT_WAIT_MS);
     int code = sqlite3_wal_checkpoint_v2(
         engine->db, NULL, restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL,
         NULL);
     (void)sqlite3_busy_timeout(engine->db, SQLITE_BUSY_TIMEOUT_MS);
-    engine->next_checkpoint_pages = engine->wal_pages + CHECKPOINT_RETRY_PAGES;
+    engine->next_checkpoint_pages = engine->wal_pages + engine->checkpoint_pages / 10 + 1;
     bool failed = code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY;
     engine->suspect = failed;
     return failed ? SLUICE_STORAGE_IO : SLUICE_OK;
@@ -458,7 +406,23 @@ static const struct eventlog_engine_ops sqlite_ops = {
     .close = sqlite_close,
 };
 
-enum sluice_status eventlog_sqlite_open(const char *data_path, const char *vfs,
+static enum sluice_status keep_names(struct sqlite_engine *engine,
+                                     const struct eventlog_options *options,
+                                     struct sluice_error *error)
+{
+    if (asprintf(&engine->path, "%s/" SQLITE_FILE_NAME, options->data_path) < 0) {
+        engine->path = NULL; /* undefined after a failure */
+        return error_set(error, SLUICE_NO_MEMORY, "no memory for the event log");
+    }
+    if (options->sqlite_vfs == NULL) {
+        return SLUICE_OK;
+    }
+    engine->vfs = strdup(options->sqlite_vfs);
+    return engine->vfs != NULL ? SLUICE_OK
+                               : error_set(error, SLUICE_NO_MEMORY, "no memory for the event log");
+}
+
+enum sluice_status eventlog_sqlite_open(const struct eventlog_options *options,
                                         struct eventlog_engine **out, struct sluice_error *error)
 {
     struct sqlite_engine *engine = calloc(1, sizeof *engine);
@@ -466,14 +430,10 @@ enum sluice_status eventlog_sqlite_open(const char *data_path, const char *vfs,
         return error_set(error, SLUICE_NO_MEMORY, "no memory for the event log");
     }
     engine->engine.ops = &sqlite_ops;
-    enum sluice_status status = SLUICE_OK;
-    if (asprintf(&engine->path, "%s/" SQLITE_FILE_NAME, data_path) < 0) {
-        engine->path = NULL; /* undefined after a failure */
-        status = error_set(error, SLUICE_NO_MEMORY, "no memory for the event log");
-    }
-    if (status == SLUICE_OK && vfs != NULL && (engine->vfs = strdup(vfs)) == NULL) {
-        status = error_set(error, SLUICE_NO_MEMORY, "no memory for the event log");
-    }
+    engine->checkpoint_pages = options->sqlite_checkpoint_pages > 0
+                                   ? (int)options->sqlite_checkpoint_pages
+                                   : CHECKPOINT_PAGES_DEFAULT;
+    enum sluice_status status = keep_names(engine, options, error);
     if (status == SLUICE_OK) {
         status = open_connection(engine, true, error);
     }

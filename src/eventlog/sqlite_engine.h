@@ -1,5 +1,5 @@
 /* sqlite_engine: what the writing and the reading half of the sqlite engine share. Private to
- * eventlog_sqlite.c and sqlite_reader.c. */
+ * eventlog_sqlite.c, sqlite_reader.c and sqlite_store.c. */
 #ifndef SLUICE_EVENTLOG_SQLITE_ENGINE_H
 #define SLUICE_EVENTLOG_SQLITE_ENGINE_H
 
@@ -10,8 +10,9 @@
 struct sqlite_engine {
     struct eventlog_engine engine; /* first, so that the one pointer is the other */
     /* Fixed after open; read by all threads. */
-    char *path; /* owned: the data directory and SQLITE_FILE_NAME */
-    char *vfs;  /* owned; NULL: the default */
+    char *path;           /* owned: the data directory and SQLITE_FILE_NAME */
+    char *vfs;            /* owned; NULL: the default */
+    int checkpoint_pages; /* in the write-ahead log, when a checkpoint is due */
     unsigned char secret[BACKEND_ID_SECRET_BYTES];
 
     /* Committer thread only, and the loop thread in open and close. */
@@ -26,7 +27,7 @@ struct sqlite_engine {
     sqlite3_stmt *insert_event;
     sqlite3_stmt *probe;
     int wal_pages;             /* in the write-ahead log after the last commit */
-    int next_checkpoint_pages; /* a checkpoint is due from so many on */
+    int next_checkpoint_pages; /* checkpoint_pages, or more when the last did not get to the end */
 };
 
 /* A store's row. */

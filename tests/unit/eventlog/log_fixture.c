@@ -65,6 +65,7 @@ enum sluice_status fixture_open(struct log_fixture *fixture, struct sluice_error
         .wake = wake,
         .wake_user = fixture,
         .sqlite_vfs = fixture->vfs,
+        .sqlite_checkpoint_pages = fixture->checkpoint_pages,
     };
     return eventlog_open(&options, &fixture->log, error);
 }

@@ -15,6 +15,7 @@ struct log_fixture {
     enum log_kind kind;
     const char *vfs; /* NULL: the default */
     unsigned reader_threads;
+    unsigned checkpoint_pages;
     char directory[64]; /* made by fixture_init, removed by fixture_deinit */
     struct eventlog *log;
     sem_t woken;

@@ -425,9 +425,10 @@ static struct group *open_group(struct log_fixture *log)
     struct group *group = calloc(1, sizeof *group);
     assert_non_null(group);
     struct sluice_error error;
-    enum sluice_status status =
-        log->kind == LOG_SQLITE ? eventlog_sqlite_open(log->directory, NULL, &group->engine, &error)
-                                : eventlog_memory_open(&group->engine, &error);
+    struct eventlog_options options = {.data_path = log->directory};
+    enum sluice_status status = log->kind == LOG_SQLITE
+                                    ? eventlog_sqlite_open(&options, &group->engine, &error)
+                                    : eventlog_memory_open(&group->engine, &error);
     assert_int_equal(status, SLUICE_OK);
     for (size_t index = 0; index < 64; index++) {
         int bytes = snprintf(group->ids[index], sizeof group->ids[index], "store-%zu", index);

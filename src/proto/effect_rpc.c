@@ -118,9 +118,9 @@ static bool read_message(struct json_reader *reader, struct rpc_message *message
     }
     read_fields(reader, &fields, message);
     bool known = name_kind(fields.kind, message);
-    bool answers = known && (message->kind == RPC_ACK || message->kind == RPC_INTERRUPT);
-    bool has_id = answers ? take_id(fields.request_id, fields.id, message)
-                          : take_id(fields.id, fields.request_id, message);
+    bool refers = known && (message->kind == RPC_ACK || message->kind == RPC_INTERRUPT);
+    bool has_id = refers ? take_id(fields.request_id, fields.id, message)
+                         : take_id(fields.id, fields.request_id, message);
     if (fields.kind.data == NULL) {
         return invalid(message, "a message must have a _tag, a string");
     }

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { converge, openClient, openClients, startServer } from '../harness.mjs'
+
+const timeout = 240_000
+
+// Text of about this many bytes in UTF-8, with characters of one to four bytes, and different for each n.
+const textOfBytes = (bytes, n) => `${n}: 'ä€🦥" `.repeat(Math.ceil(bytes / Buffer.byteLength(`${n}: 'ä€🦥" `)))
+
+for (const transport of ['ws', 'http']) {
+  test(`events of 100 kB go through whole over ${transport}`, { timeout }, async (t) => {
+    const server = await startServer(t)
+    const clients = await openClients(t, ['anna', 'ben'], { server, transport })
+
+    await Promise.all(clients.map((client) => client.createMany(12, { text: (n) => textOfBytes(100_000, n) })))
+
+    await converge(clients, { todoCount: 24 })
+    const late = await openClient(t, { server, name: 'late', transport })
+    const log = await converge([...clients, late], { todoCount: 24 })
+    for (const client of clients) {
+      const texts = log.filter(({ clientId }) => clientId === client.name).map(({ args }) => args.text)
+      assert.deepEqual(
+        texts,
+        Array.from({ length: 12 }, (_, index) => textOfBytes(100_000, index + 1)),
+      )
+    }
+  })
+}
+
+// A client sends at most 900,000 bytes in a request; one event may fill it.
+test('an event near the largest request can be pulled again', { timeout }, async (t) => {
+  const server = await startServer(t)
+  const anna = await openClient(t, { server, name: 'anna' })
+  const text = 'x'.repeat(890_000)
+  await anna.create('before')
+  await anna.create(text)
+  await anna.create('after')
+  await converge([anna], { todoCount: 3 })
+
+  const late = await openClient(t, { server, name: 'late' })
+  const lateHttp = await openClient(t, { server, name: 'late-http', transport: 'http' })
+  const log = await converge([anna, late, lateHttp], { todoCount: 3 })
+  assert.equal(log[1].args.text, text)
+})

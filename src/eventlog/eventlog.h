@@ -55,25 +55,33 @@ struct eventlog_store_info {
 /* Append a batch to one store: all of it or nothing. */
 struct eventlog_append {
     /* In; unchanged until done. */
-    struct slice store_id;
+    struct slice store_id;  /* at most STORE_ID_BYTES_MAX bytes of valid UTF-8 */
     uint64_t expected_head; /* must be the store's head when the transaction runs */
     struct event *events;   /* chained; events[0].parent_seq_num == expected_head. The log
                                         sets position and created_at_ms before done, on success */
     size_t event_count;     /* ≥ 1 */
     void (*done)(struct eventlog_append *append); /* loop thread */
     /* Out. */
-    enum sluice_status
-        status; /* OK: durable. Else nothing of it was stored: STORAGE_FULL, STORAGE_IO,
-                   STORAGE_CORRUPT, NO_MEMORY, INVALID (head was not expected_head) */
+    /* OK: durable. Else nothing of it is in the log: STORAGE_FULL, STORAGE_IO, STORAGE_CORRUPT,
+     * NO_MEMORY, LIMIT, UNAVAILABLE (another program holds the file), INVALID (head was not
+     * expected_head, or the batch is no chain). When the process or the power ends right after a
+     * STORAGE failure, the batch may still be found at the next start, whole: the disk had it, and
+     * only its word was missing. */
+    enum sluice_status status;
     struct sluice_error error;       /* when status is not OK */
     struct eventlog_store_info info; /* after the append; when status is OK */
     struct eventlog_append *next;    /* private */
 };
 
-/* Read events of one store in order, and what is known of the store, in one consistent view. */
+/* Read events of one store in order, and what is known of the store, in one consistent view.
+ *
+ * The view is of a moment between submit and done. It has every append whose done was called before
+ * the submit. Of those under way it may have an append whose done has not been called yet, and it
+ * may lack one whose done is called before the read's own: so what joins a read with live events
+ * compares sequence numbers, not the order of the answers. */
 struct eventlog_read {
     /* In; unchanged until done. */
-    struct slice store_id;
+    struct slice store_id;  /* as in eventlog_append */
     uint64_t after_seq_num; /* strictly after this one */
     size_t events_max;      /* 0: only the store's info */
     /* Called on a reader thread for each event; slices in `event` are valid only during the call.
@@ -84,9 +92,10 @@ struct eventlog_read {
      * be NULL. */
     void (*finish)(struct eventlog_read *read);
     void (*done)(struct eventlog_read *read); /* loop thread */
-    /* Out. */
+    /* Out; those after error only when status is OK. STORAGE_CORRUPT also when what is stored is
+     * not one chain that ends at the store's head: damage is never a shorter log. */
     enum sluice_status status;
-    struct sluice_error error;
+    struct sluice_error error; /* a visitor that fails may fill it */
     struct eventlog_store_info info;
     size_t events_read;
     uint64_t last_seq_num;      /* of the last event visited; after_seq_num when there was none */
@@ -103,13 +112,14 @@ struct eventlog_probe {
     struct eventlog_probe *next; /* private */
 };
 
-/* Loop thread. Appends of one store must not be submitted before the one before is done. */
+/* Loop thread. Each takes the request until its done. Appends of one store must not be submitted
+ * before the one before is done. */
 void eventlog_submit_append(struct eventlog *eventlog, struct eventlog_append *append);
 void eventlog_submit_read(struct eventlog *eventlog, struct eventlog_read *read);
 void eventlog_submit_probe(struct eventlog *eventlog, struct eventlog_probe *probe);
 
-/* Loop thread: calls `done` of what has finished; a done may submit again. In commit order for
- * appends. Returns how many it called. */
+/* Loop thread: calls `done` of what has finished: first appends, in commit order, then reads, then
+ * probes. A done may submit again, the same request too. Returns how many it called. */
 size_t eventlog_poll(struct eventlog *eventlog);
 
 /* Requests submitted and not yet done. Loop thread. */

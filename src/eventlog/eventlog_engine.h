@@ -23,7 +23,7 @@ struct eventlog_engine_ops {
     enum sluice_status (*probe)(struct eventlog_engine *engine, struct sluice_error *error);
     /* Work that may wait until the answers of a commit are out, such as a checkpoint; called after
      * every group. NULL: none. Committer thread only. */
-    enum sluice_status (*settle)(struct eventlog_engine *engine) SLUICE_MUST_CHECK;
+    enum sluice_status (*settle)(struct eventlog_engine *engine);
     /* Readers run beside each other and beside the committer. */
     enum sluice_status (*reader_open)(struct eventlog_engine *engine, struct eventlog_reader **out,
                                       struct sluice_error *error);

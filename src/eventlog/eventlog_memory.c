@@ -163,7 +163,7 @@ static bool reserve_events(struct memory_store *store, size_t count)
         return true;
     }
     size_t capacity = store->capacity * 2 > needed ? store->capacity * 2 : needed;
-    struct memory_event **events = realloc(store->events, capacity * sizeof events[0]);
+    struct memory_event **events = realloc(store->events, capacity * sizeof(struct memory_event *));
     if (events == NULL) {
         return false;
     }
@@ -175,6 +175,8 @@ static bool reserve_events(struct memory_store *store, size_t count)
 /* Copies the append's events behind the stored ones, where no reader looks yet. */
 static bool copy_events(struct memory_store *store, struct eventlog_append *append, int64_t now_ms)
 {
+    SLUICE_ASSERT(store->capacity >= store->info.event_count + append->event_count);
+    SLUICE_ASSERT(store->events != NULL);
     for (size_t index = 0; index < append->event_count; index++) {
         struct event *event = &append->events[index];
         event->position = store->info.event_count + index;

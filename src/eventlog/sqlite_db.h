@@ -12,7 +12,7 @@
 
 #define SQLITE_FILE_NAME "sluice.db"
 /* How long to wait for another program, such as a person's sqlite3 shell, that holds the file. Our
- * own connections never wait for each other. */
+ * own connections do not compete for it. */
 #define SQLITE_BUSY_TIMEOUT_MS 5000
 
 /* Opens the file at `path`; with `create`, makes it when missing, readable by this user only. `vfs`

@@ -16,7 +16,7 @@ import { ioCalls, killWhileStarting } from './lib/startup.mjs'
 
 /** Kills of one data directory before a new one is begun: each is followed by pulls of everything. */
 const killsPerLife = 12
-const roundsByDefault = 132
+const roundsByDefault = 72
 
 /** Who pushes: alone with several pushes on the way, in competition, over both transports and dialects. */
 const makePushers = (random, hooks) => {

@@ -1,4 +1,5 @@
-/* Every I/O operation of the sqlite engine fails once, and whatever it was, the log keeps its word.
+/* Every I/O operation of the sqlite engine fails once, and whatever it was, the log keeps its word;
+ * so it does when the power fails there, or memory runs out.
  *
  * A fixed scenario (open, appends to several stores, reads, checkpoints, reopen) runs again and
  * again; the first time its first operation fails, then its second, and so on until a run comes
@@ -61,7 +62,8 @@ static const char *describe_fault(void)
 
 static bool is_storage_failure(enum sluice_status status)
 {
-    return status == SLUICE_STORAGE_IO || status == SLUICE_STORAGE_FULL;
+    return status == SLUICE_STORAGE_IO || status == SLUICE_STORAGE_FULL ||
+           status == SLUICE_NO_MEMORY;
 }
 
 static void append_done(struct eventlog_append *append)
@@ -324,7 +326,13 @@ static unsigned long run_once(enum vfs_fault_kind kind, unsigned long nth, bool 
     vfs_fault_arm(kind, nth, from_then_on);
     scenario(run);
     unsigned long failures = vfs_fault_failures();
+    if (kind == VFS_FAULT_POWER) {
+        fixture_close(&run->fixture);
+    }
     vfs_fault_disarm();
+    if (kind == VFS_FAULT_POWER) {
+        vfs_fault_cut_power(fixture_path(&run->fixture, "sluice.db"));
+    }
     check_recovery(run);
     oracle(run);
 
@@ -334,43 +342,60 @@ static unsigned long run_once(enum vfs_fault_kind kind, unsigned long nth, bool 
     return failures;
 }
 
-static void fail_every_operation(const char *what, enum vfs_fault_kind kind, bool from_then_on)
+/* Each operation, or each `stride`-th. */
+static void fail_every_operation(const char *what, enum vfs_fault_kind kind, bool from_then_on,
+                                 unsigned long stride)
 {
     unsigned long total = 0;
-    unsigned long nth = 1;
-    for (;; nth++) {
+    unsigned long runs = 0;
+    for (unsigned long nth = 1;; nth += stride) {
         unsigned long failures = run_once(kind, nth, from_then_on);
         if (failures == 0) {
             break;
         }
         total += failures;
+        runs++;
     }
-    print_message("%s: %lu runs, %lu operations failed\n", what, nth - 1, total);
-    assert_true(nth > 50);
+    print_message("%s: %lu runs, %lu operations failed\n", what, runs, total);
+    assert_true(runs > 50);
 }
 
 static void each_operation_may_fail_once_with_an_io_error(void **state)
 {
     (void)state;
-    fail_every_operation("I/O error, once", VFS_FAULT_IO, false);
+    fail_every_operation("I/O error, once", VFS_FAULT_IO, false, 1);
 }
 
 static void the_disk_may_break_at_each_operation(void **state)
 {
     (void)state;
-    fail_every_operation("I/O error, from then on", VFS_FAULT_IO, true);
+    fail_every_operation("I/O error, from then on", VFS_FAULT_IO, true, 1);
 }
 
 static void each_operation_may_find_the_disk_full_once(void **state)
 {
     (void)state;
-    fail_every_operation("disk full, once", VFS_FAULT_FULL, false);
+    fail_every_operation("disk full, once", VFS_FAULT_FULL, false, 1);
 }
 
 static void the_disk_may_be_full_from_each_operation_on(void **state)
 {
     (void)state;
-    fail_every_operation("disk full, from then on", VFS_FAULT_FULL, true);
+    fail_every_operation("disk full, from then on", VFS_FAULT_FULL, true, 1);
+}
+
+static void the_power_may_fail_at_each_operation(void **state)
+{
+    (void)state;
+    fail_every_operation("power cut", VFS_FAULT_POWER, true, 1);
+}
+
+/* There are many allocations, and SQLite checks each; a prime stride meets all kinds of them. */
+static void each_allocation_may_find_no_memory(void **state)
+{
+    (void)state;
+    fail_every_operation("no memory, once", VFS_FAULT_MEMORY, false, 13);
+    fail_every_operation("no memory, from then on", VFS_FAULT_MEMORY, true, 61);
 }
 
 static void open_on_faulty_disk(struct log_fixture *fixture)
@@ -447,6 +472,8 @@ int main(void)
         cmocka_unit_test(the_disk_may_break_at_each_operation),
         cmocka_unit_test(each_operation_may_find_the_disk_full_once),
         cmocka_unit_test(the_disk_may_be_full_from_each_operation_on),
+        cmocka_unit_test(the_power_may_fail_at_each_operation),
+        cmocka_unit_test(each_allocation_may_find_no_memory),
         cmocka_unit_test(a_full_disk_refuses_pushes_and_goes_on_serving_pulls),
         cmocka_unit_test(a_failed_checkpoint_is_counted_and_loses_nothing),
     };

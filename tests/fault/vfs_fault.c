@@ -1,21 +1,28 @@
-/* vfs_fault: the shim. A file of ours is followed in memory by the default VFS's own. */
+/* vfs_fault: the shim. A file of ours is followed in memory by the default VFS's own. Beside a file
+ * that was synced while the power may fail lies a copy, <name>.synced. */
 #include "vfs_fault.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 
 struct fault_file {
     sqlite3_file base; /* first, as SQLite wants it */
-    const char *what;  /* "main", "wal" …, a static string */
+    const char *what;  /* "main", "wal": a static string */
+    const char *name;  /* SQLite's, until close */
     sqlite3_file *real;
 };
 
+enum operation_kind { OPERATION_PLAIN, OPERATION_NEEDS_SPACE, OPERATION_ALLOCATION };
+
 static struct {
     sqlite3_vfs *real;
+    sqlite3_mem_methods allocator;
     atomic_bool armed;
     atomic_int kind;
     atomic_ulong nth;
@@ -26,10 +33,22 @@ static struct {
     _Atomic(const char *) only; /* the one operation that fails; NULL: chosen by number */
 } fault;
 
-static bool fails(bool needs_space, const char *operation)
+/* Whether this kind of fault can hit this kind of operation. */
+static bool can_hit(int kind, enum operation_kind operation)
 {
-    if (!atomic_load(&fault.armed) ||
-        (atomic_load(&fault.kind) == VFS_FAULT_FULL && !needs_space)) {
+    switch (kind) {
+    case VFS_FAULT_MEMORY:
+        return operation == OPERATION_ALLOCATION;
+    case VFS_FAULT_FULL:
+        return operation == OPERATION_NEEDS_SPACE;
+    default:
+        return operation != OPERATION_ALLOCATION;
+    }
+}
+
+static bool fails(enum operation_kind operation_kind, const char *operation)
+{
+    if (!atomic_load(&fault.armed) || !can_hit(atomic_load(&fault.kind), operation_kind)) {
         return false;
     }
     const char *only = atomic_load(&fault.only);
@@ -70,7 +89,7 @@ static int fault_close(sqlite3_file *file)
 
 static int fault_read(sqlite3_file *file, void *data, int bytes, sqlite3_int64 offset)
 {
-    if (fails(false, NAME(file, "read"))) {
+    if (fails(OPERATION_PLAIN, NAME(file, "read"))) {
         return SQLITE_IOERR_READ;
     }
     return real_of(file)->pMethods->xRead(real_of(file), data, bytes, offset);
@@ -78,7 +97,7 @@ static int fault_read(sqlite3_file *file, void *data, int bytes, sqlite3_int64 o
 
 static int fault_write(sqlite3_file *file, const void *data, int bytes, sqlite3_int64 offset)
 {
-    if (fails(true, NAME(file, "write"))) {
+    if (fails(OPERATION_NEEDS_SPACE, NAME(file, "write"))) {
         if (bytes > 1) {
             (void)real_of(file)->pMethods->xWrite(real_of(file), data, bytes / 2, offset);
         }
@@ -89,21 +108,52 @@ static int fault_write(sqlite3_file *file, const void *data, int bytes, sqlite3_
 
 static int fault_truncate(sqlite3_file *file, sqlite3_int64 bytes)
 {
-    if (fails(false, NAME(file, "truncate"))) {
+    if (fails(OPERATION_PLAIN, NAME(file, "truncate"))) {
         return SQLITE_IOERR_TRUNCATE;
     }
     return real_of(file)->pMethods->xTruncate(real_of(file), bytes);
 }
 
+static void name_synced(char *out, size_t bytes, const char *name)
+{
+    int printed = snprintf(out, bytes, "%s.synced", name);
+    SLUICE_ASSERT(printed > 0 && (size_t)printed < bytes);
+}
+
+/* Keeps what the file has now as what a power cut leaves of it. */
+static void keep_synced(sqlite3_file *file)
+{
+    char path[512];
+    name_synced(path, sizeof path, of(file)->name);
+    FILE *copy = fopen(path, "w");
+    SLUICE_ASSERT(copy != NULL);
+    sqlite3_int64 bytes = 0;
+    int code = real_of(file)->pMethods->xFileSize(real_of(file), &bytes);
+    for (sqlite3_int64 at = 0; at < bytes && code == SQLITE_OK; at += 4096) {
+        char page[4096];
+        int count = bytes - at < 4096 ? (int)(bytes - at) : 4096;
+        code = real_of(file)->pMethods->xRead(real_of(file), page, count, at);
+        SLUICE_ASSERT(fwrite(page, 1, (size_t)count, copy) == (size_t)count);
+    }
+    SLUICE_ASSERT(code == SQLITE_OK);
+    SLUICE_ASSERT(fclose(copy) == 0);
+}
+
 static int fault_sync(sqlite3_file *file, int flags)
 {
     (void)flags;
-    return fails(true, NAME(file, "sync")) ? code_of(SQLITE_IOERR_FSYNC) : SQLITE_OK;
+    if (fails(OPERATION_NEEDS_SPACE, NAME(file, "sync"))) {
+        return code_of(SQLITE_IOERR_FSYNC);
+    }
+    if (atomic_load(&fault.armed) && atomic_load(&fault.kind) == VFS_FAULT_POWER) {
+        keep_synced(file);
+    }
+    return SQLITE_OK;
 }
 
 static int fault_file_size(sqlite3_file *file, sqlite3_int64 *bytes)
 {
-    if (fails(false, NAME(file, "size"))) {
+    if (fails(OPERATION_PLAIN, NAME(file, "size"))) {
         return SQLITE_IOERR_FSTAT;
     }
     return real_of(file)->pMethods->xFileSize(real_of(file), bytes);
@@ -142,7 +192,7 @@ static int fault_device_characteristics(sqlite3_file *file)
 static int fault_shm_map(sqlite3_file *file, int region, int bytes, int extend,
                          void volatile **mapped)
 {
-    if (fails(true, "map shm")) {
+    if (fails(OPERATION_NEEDS_SPACE, "map shm")) {
         return code_of(SQLITE_IOERR_SHMMAP);
     }
     return real_of(file)->pMethods->xShmMap(real_of(file), region, bytes, extend, mapped);
@@ -151,7 +201,7 @@ static int fault_shm_map(sqlite3_file *file, int region, int bytes, int extend,
 static int fault_shm_lock(sqlite3_file *file, int offset, int count, int flags)
 {
     /* An unlock that fails would leave the lock held for ever, which no file system does. */
-    if ((flags & SQLITE_SHM_LOCK) != 0 && fails(false, "lock shm")) {
+    if ((flags & SQLITE_SHM_LOCK) != 0 && fails(OPERATION_PLAIN, "lock shm")) {
         return SQLITE_IOERR_SHMLOCK;
     }
     return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
@@ -195,9 +245,10 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, in
     struct fault_file *opened = of(file);
     opened->base.pMethods = NULL;
     opened->what = (flags & SQLITE_OPEN_WAL) != 0 ? "wal" : "main";
+    opened->name = name;
     opened->real = (sqlite3_file *)(opened + 1);
     opened->real->pMethods = NULL;
-    if (fails(true, NAME(file, "open"))) {
+    if (fails(OPERATION_NEEDS_SPACE, NAME(file, "open"))) {
         return code_of(SQLITE_CANTOPEN);
     }
     int code = fault.real->xOpen(fault.real, name, opened->real, flags, out_flags);
@@ -210,16 +261,19 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, in
 static int fault_delete(sqlite3_vfs *vfs, const char *name, int sync_directory)
 {
     (void)vfs;
-    if (fails(false, "delete")) {
+    if (fails(OPERATION_PLAIN, "delete")) {
         return SQLITE_IOERR_DELETE;
     }
+    char synced[512];
+    name_synced(synced, sizeof synced, name);
+    (void)unlink(synced);
     return fault.real->xDelete(fault.real, name, sync_directory);
 }
 
 static int fault_access(sqlite3_vfs *vfs, const char *name, int flags, int *result)
 {
     (void)vfs;
-    if (fails(false, "access")) {
+    if (fails(OPERATION_PLAIN, "access")) {
         return SQLITE_IOERR_ACCESS;
     }
     return fault.real->xAccess(fault.real, name, flags, result);
@@ -261,8 +315,32 @@ static int fault_current_time_int64(sqlite3_vfs *vfs, sqlite3_int64 *out)
     return fault.real->xCurrentTimeInt64(fault.real, out);
 }
 
+static void *fault_malloc(int bytes)
+{
+    return fails(OPERATION_ALLOCATION, "malloc") ? NULL : fault.allocator.xMalloc(bytes);
+}
+
+static void *fault_realloc(void *old, int bytes)
+{
+    return fails(OPERATION_ALLOCATION, "realloc") ? NULL : fault.allocator.xRealloc(old, bytes);
+}
+
+static void take_over_allocator(void)
+{
+    int code = sqlite3_config(SQLITE_CONFIG_GETMALLOC, &fault.allocator);
+    SLUICE_ASSERT(code == SQLITE_OK);
+    sqlite3_mem_methods methods = fault.allocator;
+    methods.xMalloc = fault_malloc;
+    methods.xRealloc = fault_realloc;
+    code = sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+    SLUICE_ASSERT(code == SQLITE_OK);
+    code = sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* so that every allocation is seen */
+    SLUICE_ASSERT(code == SQLITE_OK);
+}
+
 void vfs_fault_register(void)
 {
+    take_over_allocator();
     static sqlite3_vfs vfs = {
         .iVersion = 2,
         .zName = VFS_FAULT_NAME,
@@ -307,6 +385,23 @@ void vfs_fault_fail_on(const char *operation)
 void vfs_fault_disarm(void)
 {
     atomic_store(&fault.armed, false);
+}
+
+void vfs_fault_cut_power(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-journal"};
+    for (size_t index = 0; index < sizeof suffixes / sizeof suffixes[0]; index++) {
+        char name[256];
+        char synced[512];
+        (void)snprintf(name, sizeof name, "%s%s", path, suffixes[index]);
+        name_synced(synced, sizeof synced, name);
+        if (rename(synced, name) != 0) {
+            (void)unlink(name); /* never synced: as if it had never been made */
+        }
+    }
+    char shared_memory[256];
+    (void)snprintf(shared_memory, sizeof shared_memory, "%s-shm", path);
+    (void)unlink(shared_memory);
 }
 
 unsigned long vfs_fault_failures(void)

@@ -6,8 +6,14 @@
 // an answer comes after the live pull has been brought to where the answer says the log is.
 
 import { ConnectionLost, HttpClient, openWsClient } from '../../lib/sync_cf.mjs'
+import { HandshakeLost } from '../../lib/websocket.mjs'
 import { assertChain } from './journal.mjs'
 import { lastSeqNum, randomEvents } from './events.mjs'
+
+const isLoss = (error) =>
+  error instanceof ConnectionLost ||
+  error instanceof HandshakeLost ||
+  ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code)
 
 class Pusher {
   /** Batches that were sent and not answered, in order: `{ batch, events }`. */
@@ -93,21 +99,20 @@ class Pusher {
       this.retransmitted += this.outstanding.length
       await this.pushAll()
     } catch (error) {
-      const isLost = error instanceof ConnectionLost || ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code)
-      if (!isLost && !/closed in the handshake/.test(error.message)) throw error
+      if (!isLoss(error)) throw error
     } finally {
       await this.disconnect()
     }
   }
 
   async pushAll() {
-    const answers = new Set()
-    for (const push of this.outstanding) answers.add(this.#sendInOrder(push))
+    const answers = new Map()
+    for (const push of this.outstanding) answers.set(push, this.#sendInOrder(push))
     for (;;) {
       while (!this.isStopping && answers.size < this.depth && !this.isBehind) {
         const push = this.newPush()
         this.outstanding.push(push)
-        answers.add(this.#sendInOrder(push))
+        answers.set(push, this.#sendInOrder(push))
       }
       if (answers.size === 0) {
         if (!this.isBehind) return
@@ -116,15 +121,16 @@ class Pusher {
         this.head = this.cursor
         continue
       }
-      const settled = await Promise.race([...answers].map((answer) => answer.then(() => answer)))
-      answers.delete(settled)
+      answers.delete(await Promise.race(answers.values()))
     }
   }
 
+  /** Resolves to the push once it is answered. */
   #sendInOrder(push) {
     const answer = this.sendPush(push).then((outcome) => {
       this.checkAnswer(push, outcome)
       if (!this.takeAnswer(push, outcome)) this.isBehind = true
+      return push
     })
     answer.catch(() => {}) // whoever awaits it hears of it
     this.onSent()

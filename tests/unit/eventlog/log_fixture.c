@@ -131,7 +131,7 @@ enum sluice_status fixture_append(struct log_fixture *fixture, struct slice stor
                                   uint64_t expected_head, struct event *events, size_t count,
                                   struct eventlog_append *append)
 {
-    struct eventlog_append own;
+    struct eventlog_append own = {0};
     struct eventlog_append *used = append != NULL ? append : &own;
     *used = (struct eventlog_append){.store_id = store_id,
                                      .expected_head = expected_head,

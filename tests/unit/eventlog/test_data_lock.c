@@ -146,8 +146,8 @@ static void garbage_in_the_lock_file_does_no_harm(void **state)
                              "pid 99999999999999999999\n",
                              "pid 1",
                              "pid -4\n",
-                             "something that is much longer than a process number could ever be, "
-                             "and has no end of line"};
+                             ("something that is much longer than a process number could "
+                              "ever be, and has no end of line")};
     for (size_t index = 0; index < sizeof garbage / sizeof garbage[0]; index++) {
         int lock = DATA_LOCK_NONE;
         take(fixture->directory, &lock);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "endpoint/json_parameter.h"
 #include "endpoint/sync_cf_internal.h"
 #include "http/http_query.h"
 #include "sync/admission.h"
@@ -44,31 +44,13 @@ static bool claims(void *user, const struct request *request)
             http_query_find(request->query, "transport", &value));
 }
 
-/* The clients encode the payload twice; once is accepted as well. It must be JSON. */
-static enum sluice_status check_payload(struct slice encoded, struct arena *arena,
-                                        struct sluice_error *error)
-{
-    struct slice once;
-    struct slice twice;
-    if (http_percent_decode(encoded, true, arena, &once, NULL) == SLUICE_OK) {
-        if (json_validate(once, NULL) == SLUICE_OK) {
-            return SLUICE_OK;
-        }
-        if (http_percent_decode(once, false, arena, &twice, NULL) == SLUICE_OK &&
-            json_validate(twice, NULL) == SLUICE_OK) {
-            return SLUICE_OK;
-        }
-    }
-    return error_set(error, SLUICE_MALFORMED,
-                     "the parameter payload must be JSON, percent-encoded once or twice");
-}
-
 static enum sluice_status read_parameters(struct slice query, struct arena *arena,
                                           struct parameters *out, struct sluice_error *error)
 {
     struct slice store_id;
     struct slice transport;
     struct slice payload;
+    struct slice json;
     if (!http_query_find(query, "storeId", &store_id)) {
         return error_set(error, SLUICE_MALFORMED, "the parameter storeId is missing");
     }
@@ -84,8 +66,10 @@ static enum sluice_status read_parameters(struct slice query, struct arena *aren
                          "the parameter storeId is not percent-encoded correctly");
     }
     enum sluice_status status = admission_check_store_id(out->store_id, error);
-    if (status == SLUICE_OK && http_query_find(query, "payload", &payload)) {
-        status = check_payload(payload, arena, error);
+    if (status == SLUICE_OK && http_query_find(query, "payload", &payload) &&
+        json_parameter_decode(payload, arena, &json) != SLUICE_OK) {
+        status = error_set(error, SLUICE_MALFORMED,
+                           "the parameter payload must be JSON, percent-encoded once or twice");
     }
     return status;
 }
@@ -114,7 +98,8 @@ static void on_request(void *user, struct exchange *exchange)
     if (status != SLUICE_OK) {
         respond_text(exchange, 400, error.message, SLICE_EMPTY);
     } else if (parameters.websocket) {
-        respond_text(exchange, 426, "transport=ws wants a WebSocket handshake", SLICE_EMPTY);
+        respond_text(exchange, 426, "transport=ws wants a WebSocket handshake",
+                     SLICE("upgrade: websocket\r\n"));
     } else if (!slice_equal(request->method, SLICE("POST"))) {
         respond_text(exchange, 405, "transport=http wants POST", SLICE("allow: POST, OPTIONS\r\n"));
     } else {

@@ -72,7 +72,8 @@ static uint64_t deadline_ms(const struct front_conn *conn)
                                                : deadline;
     }
     case FRONT_EXCHANGE:
-        return earlier(deadline, net_loop_now_ms(options->loop) + options->stall_timeout_ms);
+        deadline = earlier(deadline, net_loop_now_ms(options->loop) + options->stall_timeout_ms);
+        return conn->http->timer_at_ms != 0 ? earlier(deadline, conn->http->timer_at_ms) : deadline;
     case FRONT_CLOSED:
         return UINT64_MAX; /* net_conn_close has its own */
     }
@@ -141,6 +142,8 @@ static void on_timer(void *user)
         front_http_refuse(conn, 408, "the request's body took too long\n");
     } else if (conn->state == FRONT_SESSION) {
         session_due(conn, now);
+    } else if (conn->state == FRONT_EXCHANGE) {
+        front_http_due(conn, now);
     }
     front_conn_arm(conn);
 }
@@ -286,6 +289,9 @@ void front_drain(struct front *front, void (*drained)(void *user), void *user)
     for (struct front_conn *conn = front->conns; conn != NULL; conn = conn->next) {
         if (conn->state == FRONT_SESSION) {
             conn->session->ops->drain(conn->session->user);
+        } else if (conn->state == FRONT_EXCHANGE && !conn->http->ended && conn->http->ops != NULL &&
+                   conn->http->ops->drain != NULL) {
+            conn->http->ops->drain(conn->http->user);
         } else if (conn->state == FRONT_HEAD && conn->since_ms == 0) {
             front_conn_close(conn);
         }

@@ -17,6 +17,8 @@
 #include "net/net.h"
 #include "ws/ws_parser.h"
 
+#define FRONT_ENDPOINTS_MAX 8u
+
 struct front;
 struct exchange;
 struct session;
@@ -81,6 +83,8 @@ void front_give_inflight(struct front *front, size_t bytes);
 struct exchange_ops {
     void (*writable)(void *user); /* there is room for output again */
     void (*aborted)(void *user);  /* the connection is gone; the exchange too. Nothing follows */
+    void (*timer)(void *user);    /* exchange_start_timer; may be NULL when that is not used */
+    void (*drain)(void *user);    /* the server is going away: end soon. May be NULL: ends anyway */
 };
 
 const struct request *exchange_request(const struct exchange *exchange);
@@ -94,13 +98,16 @@ void exchange_respond(struct exchange *exchange, int status, const char *content
                       struct slice body, struct slice extra_headers);
 /* Answers piece by piece: start, any number of writes, end. HTTP/1.0 peers get the end of the
  * connection instead of chunks. */
-void exchange_start(struct exchange *exchange, int status, const char *content_type);
+void exchange_start(struct exchange *exchange, int status, const char *content_type,
+                    struct slice extra_headers);
 void exchange_write(struct exchange *exchange, struct slice before, struct shared *shared,
                     struct slice after); /* one chunk; `shared` may be NULL */
 void exchange_end(struct exchange *exchange);
 /* Cuts the connection: an answer that has begun cannot be finished. */
 void exchange_abort(struct exchange *exchange);
 bool exchange_full(const struct exchange *exchange); /* wait for `writable` */
+/* One timer for its owner; restarts. Gone with the exchange. */
+void exchange_start_timer(struct exchange *exchange, uint64_t delay_ms);
 
 /* ---- One WebSocket ---- */
 

@@ -61,13 +61,7 @@ static void write_head(struct buffer *head, struct exchange *exchange, int statu
     }
     http_write_header(head, "access-control-allow-origin", SLICE("*"));
     http_write_header(head, "cache-control", SLICE("no-store"));
-    if (status == 426) {
-        /* What to upgrade to: RFC 9110 15.5.22 and 7.8, RFC 6455 4.4. */
-        http_write_header(head, "upgrade", SLICE("websocket"));
-        http_write_header(head, "sec-websocket-version", SLICE("13"));
-        http_write_header(head, "connection",
-                          exchange->keep_alive ? SLICE("upgrade") : SLICE("upgrade, close"));
-    } else if (!exchange->keep_alive) {
+    if (!exchange->keep_alive) {
         http_write_header(head, "connection", SLICE("close"));
     }
 }
@@ -274,6 +268,7 @@ static void finish(struct exchange *exchange)
     SLUICE_ASSERT(!exchange->ended);
     exchange->ended = true;
     exchange->ops = NULL;
+    exchange->timer_at_ms = 0;
     front_give_inflight(conn->front, exchange->inflight_bytes);
     exchange->inflight_bytes = 0;
     buffer_deinit(&exchange->body);
@@ -315,7 +310,8 @@ void exchange_respond(struct exchange *exchange, int status, const char *content
     finish(exchange);
 }
 
-void exchange_start(struct exchange *exchange, int status, const char *content_type)
+void exchange_start(struct exchange *exchange, int status, const char *content_type,
+                    struct slice extra_headers)
 {
     SLUICE_ASSERT(exchange->conn->state == FRONT_EXCHANGE && !exchange->ended);
     struct buffer head;
@@ -323,6 +319,7 @@ void exchange_start(struct exchange *exchange, int status, const char *content_t
     exchange->chunked = exchange->parser.version_minor >= 1;
     exchange->keep_alive = exchange->keep_alive && exchange->chunked;
     write_head(&head, exchange, status, content_type);
+    buffer_append_slice(&head, extra_headers);
     if (exchange->chunked) {
         http_write_header(&head, "transfer-encoding", SLICE("chunked"));
     }
@@ -377,4 +374,19 @@ void exchange_abort(struct exchange *exchange)
 bool exchange_full(const struct exchange *exchange)
 {
     return net_conn_full(exchange->conn->net);
+}
+
+void exchange_start_timer(struct exchange *exchange, uint64_t delay_ms)
+{
+    exchange->timer_at_ms = net_loop_now_ms(exchange->conn->front->options.loop) + delay_ms;
+    front_conn_arm(exchange->conn);
+}
+
+void front_http_due(struct front_conn *conn, uint64_t now_ms)
+{
+    struct exchange *exchange = conn->http;
+    if (!exchange->ended && exchange->timer_at_ms != 0 && now_ms >= exchange->timer_at_ms) {
+        exchange->timer_at_ms = 0;
+        exchange->ops->timer(exchange->user);
+    }
 }

@@ -5,7 +5,6 @@
 #include "base/buffer.h"
 #include "endpoint/front.h"
 
-#define FRONT_ENDPOINTS_MAX 8u
 #define FRONT_CLOSE_TIMEOUT_MS 3000u
 #define WS_RECEIVE_TIMES 3u /* ping intervals without a byte after which a WebSocket is cut */
 
@@ -45,6 +44,7 @@ struct exchange {
     bool ended;            /* the exchange has ended; the connection goes on */
     bool dispatching;      /* its endpoint is on the stack */
     size_t inflight_bytes; /* taken for the body */
+    uint64_t timer_at_ms;  /* 0: not set */
 };
 
 struct session {
@@ -87,6 +87,8 @@ void front_http_bytes(struct front_conn *conn, char *data, size_t bytes);
 void front_http_closed(struct front_conn *conn);
 struct exchange *front_http_create(struct front_conn *conn);
 void front_http_destroy(struct exchange *exchange);
+/* Runs the exchange's timer when it is due. */
+void front_http_due(struct front_conn *conn, uint64_t now_ms);
 /* Refuses what the peer sent and closes. */
 void front_http_refuse(struct front_conn *conn, int status, const char *why);
 

@@ -6,14 +6,17 @@
 #include "base/assert.h"
 #include "endpoint/sync_cf_internal.h"
 
-#define ARENA_BYTES_PER_TEXT_BYTE                                                                  \
-    16u /* an event's struct (96 bytes) per its least text, and strings */
-#define ARENA_BYTES_MIN 4096u
+#define ARENA_BYTES_MAX 16384u /* a pull's strings: the cursor and the store id */
+
+static void end_page(struct buffer *out, const struct sync_page_end *end)
+{
+    sync_cf_page_end(out, end->remaining, slice_of_string(end->backend_id));
+}
 
 const struct sync_encoder SYNC_CF_ENCODER = {
     .start = sync_cf_page_start,
     .event = sync_cf_page_event,
-    .end = sync_cf_page_end,
+    .end = end_page,
 };
 
 static enum sluice_status check_store(struct slice named, struct slice store_id,
@@ -26,45 +29,25 @@ static enum sluice_status check_store(struct slice named, struct slice store_id,
                      "the payload's storeId is not the one in the URL, which counts");
 }
 
-static enum sluice_status take_inflight(struct cf_push *push, size_t bytes,
-                                        struct sluice_error *error)
-{
-    if (!front_take_inflight(push->endpoint->front, bytes)) {
-        return error_set(error, SLUICE_UNAVAILABLE,
-                         "the server holds too many messages (--inflight-bytes-max); push again "
-                         "later");
-    }
-    push->inflight_bytes += bytes;
-    return SLUICE_OK;
-}
-
 enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
                                   const struct rpc_message *message, struct slice store_id,
-                                  struct cf_push **out, struct sluice_error *error)
+                                  struct push_request **out, struct sluice_error *error)
 {
-    size_t bytes =
-        sizeof(struct cf_push) + message->payload.bytes + message->id.bytes + store_id.bytes;
     struct sync_cf_push decoded = {0};
-    struct cf_push *push = malloc(bytes);
-    if (push == NULL) {
-        return error_set(error, SLUICE_NO_MEMORY, "out of memory for a push");
-    }
-    *push = (struct cf_push){.endpoint = endpoint};
-    enum sluice_status status = take_inflight(push, bytes, error);
+    struct push_request *request = NULL;
+    enum sluice_status status =
+        push_request_create(endpoint->front, message->payload, store_id, &request, error);
     if (status != SLUICE_OK) {
-        free(push);
         return status;
     }
-    char *text = push->text;
-    memcpy(text, message->payload.data, message->payload.bytes);
-    memcpy(text + message->payload.bytes, message->id.data, message->id.bytes);
-    memcpy(text + message->payload.bytes + message->id.bytes, store_id.data, store_id.bytes);
-    push->id = slice_make(text + message->payload.bytes, message->id.bytes);
-    push->push.store_id = slice_make(push->id.data + push->id.bytes, store_id.bytes);
-    push->dialect = message->dialect;
-    arena_init(&push->arena, ARENA_BYTES_MIN + message->payload.bytes * ARENA_BYTES_PER_TEXT_BYTE);
-    status = sync_cf_decode_push(slice_make(text, message->payload.bytes), &push->arena, &decoded,
-                                 error);
+    request->dialect = (int)message->dialect;
+    request->id = push_request_keep(request, message->id);
+    if (request->id.data == NULL) {
+        status = error_set(error, SLUICE_NO_MEMORY, "out of memory for a push");
+    }
+    if (status == SLUICE_OK) {
+        status = sync_cf_decode_push(request->payload, &request->arena, &decoded, error);
+    }
     if (status == SLUICE_OK) {
         status = check_store(decoded.store_id, store_id, error);
     }
@@ -73,28 +56,16 @@ enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
         status = error_set(error, SLUICE_LIMIT, "backendId has more than %u bytes",
                            BACKEND_ID_BYTES_MAX);
     }
-    if (status == SLUICE_OK) {
-        status = take_inflight(push, push->arena.bytes, error);
-    }
     if (status != SLUICE_OK) {
-        cf_push_destroy(push);
+        push_request_destroy(request);
         return status;
     }
-    push->push.has_backend_id = decoded.has_backend_id;
-    push->push.backend_id = decoded.backend_id;
-    push->push.events = decoded.events;
-    push->push.event_count = decoded.event_count;
-    *out = push;
+    request->push.has_backend_id = decoded.has_backend_id;
+    request->push.backend_id = decoded.backend_id;
+    request->push.events = decoded.events;
+    request->push.event_count = decoded.event_count;
+    *out = request;
     return SLUICE_OK;
-}
-
-void cf_push_destroy(struct cf_push *push)
-{
-    if (push != NULL) {
-        front_give_inflight(push->endpoint->front, push->inflight_bytes);
-        arena_deinit(&push->arena);
-        free(push);
-    }
 }
 
 enum sluice_status cf_pull_create(const struct rpc_message *message, struct slice store_id,
@@ -103,7 +74,7 @@ enum sluice_status cf_pull_create(const struct rpc_message *message, struct slic
     struct arena arena;
     struct buffer start;
     struct sync_cf_pull decoded = {0};
-    arena_init(&arena, ARENA_BYTES_MIN + message->payload.bytes * ARENA_BYTES_PER_TEXT_BYTE);
+    arena_init(&arena, ARENA_BYTES_MAX);
     buffer_init(&start, 256);
     rpc_append_chunk_start(&start, message->id);
     enum sluice_status status =
@@ -159,7 +130,7 @@ static void append_fail(struct buffer *out, struct slice id, enum rpc_dialect di
     buffer_deinit(error_json);
 }
 
-void cf_answer_push(struct buffer *out, const struct cf_push *push)
+void cf_answer_push(struct buffer *out, const struct push_request *push)
 {
     const struct sync_push *outcome = &push->push;
     struct buffer error;
@@ -179,7 +150,7 @@ void cf_answer_push(struct buffer *out, const struct cf_push *push)
         sync_cf_append_unknown_error(&error, slice_of_string(outcome->error.message));
         break;
     }
-    append_fail(out, push->id, push->dialect, &error);
+    append_fail(out, push->id, (enum rpc_dialect)push->dialect, &error);
 }
 
 void cf_answer_pull_end(struct buffer *out, const struct cf_pull *pull, enum sluice_status status,
@@ -192,7 +163,7 @@ void cf_answer_pull_end(struct buffer *out, const struct cf_pull *pull, enum slu
         rpc_append_exit_success(out, pull->id, SLICE("null"));
         return;
     case SLUICE_BACKEND_ID_MISMATCH:
-        sync_cf_append_backend_id_mismatch(&json, slice_of_string(pull->pull.backend_id_expected),
+        sync_cf_append_backend_id_mismatch(&json, slice_of_string(pull->pull.backend_id),
                                            pull->pull.cursor_backend_id);
         break;
     default:

@@ -25,7 +25,7 @@ struct cf_exchange {
     bool running;        /* `run` is on the stack */
     bool waiting;        /* for a push or a pull */
     int http_status;
-    struct cf_push *push;
+    struct push_request *push;
     struct cf_pull *pull;
     size_t store_id_bytes;
     char store_id[];
@@ -75,11 +75,11 @@ static void run(struct cf_exchange *self);
 
 /* ---- pushes ---- */
 
-static void on_push_decided(struct cf_push *push)
+static void on_push_decided(struct push_request *push)
 {
     struct cf_exchange *self = push->owner;
     if (self == NULL) {
-        cf_push_destroy(push);
+        push_request_destroy(push);
         return;
     }
     separate(self, &self->out);
@@ -88,16 +88,10 @@ static void on_push_decided(struct cf_push *push)
         cf_report(self->endpoint, push->push.status, store_of(self),
                   exchange_request(self->exchange)->peer, push->push.error.message);
     }
-    cf_push_destroy(push);
+    push_request_destroy(push);
     self->push = NULL;
     self->waiting = false;
     run(self);
-}
-
-static void on_push_done(struct sync_push *push)
-{
-    struct cf_push *cf = (struct cf_push *)push;
-    cf->answered(cf);
 }
 
 static void refuse(struct cf_exchange *self, const struct rpc_message *message,
@@ -119,10 +113,15 @@ static void start_push(struct cf_exchange *self, const struct rpc_message *messa
         return;
     }
     self->push->owner = self;
-    self->push->answered = on_push_decided;
-    self->push->push.done = on_push_done;
+    self->push->decided = on_push_decided;
     self->waiting = true;
-    sync_push_submit(self->endpoint->options.sync, &self->push->push);
+    status = push_request_submit(self->push, self->endpoint->options.sync, &error);
+    if (status != SLUICE_OK) {
+        push_request_destroy(self->push);
+        self->push = NULL;
+        self->waiting = false;
+        refuse(self, message, status, &error);
+    }
 }
 
 /* ---- pulls ---- */
@@ -132,7 +131,7 @@ static void on_page(struct sync_pull *sync_pull, struct shared *page)
     struct cf_pull *pull = (struct cf_pull *)sync_pull;
     struct cf_exchange *self = pull->owner;
     if (!self->streaming) {
-        exchange_start(self->exchange, 200, "application/json");
+        exchange_start(self->exchange, 200, "application/json", SLICE_EMPTY);
         self->streaming = true;
     }
     /* What was answered before the page goes before it. */

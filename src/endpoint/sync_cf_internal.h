@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "endpoint/endpoint_sync_cf.h"
+#include "endpoint/push_request.h"
 #include "proto/effect_rpc.h"
 #include "proto/sync_cf.h"
 
@@ -21,27 +22,12 @@ struct endpoint_sync_cf {
 /* sync-cf's pages, for sync/. */
 extern const struct sync_encoder SYNC_CF_ENCODER;
 
-/* A push on its way, with the bytes it points into. It outlives its connection. */
-struct cf_push {
-    struct sync_push push;
-    struct endpoint_sync_cf *endpoint;
-    struct arena arena;
-    void (*answered)(struct cf_push *push); /* the outcome is in `push` */
-    void *owner;                            /* NULL: the connection is gone */
-    struct cf_push *next;                   /* in its owner's list */
-    enum rpc_dialect dialect;
-    struct slice id;
-    size_t inflight_bytes;
-    char text[]; /* the payload and the id */
-};
-
-/* Copies and decodes a Push. Failures are to be answered at once: INVALID and MALFORMED as a defect
- * of the request, others as an error. */
+/* Copies and decodes a Push; `id` and `dialect` are the message's. Failures are to be answered at
+ * once: INVALID and MALFORMED as a defect of the request, others as an error. */
 enum sluice_status cf_push_create(struct endpoint_sync_cf *endpoint,
                                   const struct rpc_message *message, struct slice store_id,
-                                  struct cf_push **out,
+                                  struct push_request **out,
                                   struct sluice_error *error) SLUICE_MUST_CHECK;
-void cf_push_destroy(struct cf_push *push);
 
 /* A pull on its way to one connection. */
 struct cf_pull {
@@ -63,7 +49,7 @@ enum sluice_status cf_pull_create(const struct rpc_message *message, struct slic
                                   struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* Answers: one whole message each, appended. */
-void cf_answer_push(struct buffer *out, const struct cf_push *push);
+void cf_answer_push(struct buffer *out, const struct push_request *push);
 void cf_answer_pull_end(struct buffer *out, const struct cf_pull *pull, enum sluice_status status,
                         const struct sluice_error *error);
 /* A request that could not be started. */

@@ -33,8 +33,8 @@ struct cf_session {
     struct session *session; /* NULL until opened */
     struct cf_pull *pulls;
     unsigned pull_count;
-    struct cf_push *waiting; /* decided, but not to be answered yet; in order */
-    struct cf_push *inflight;
+    struct push_request *waiting; /* decided, but not to be answered yet; in order */
+    struct push_request *inflight;
     unsigned waiting_count;
     unsigned inflight_count;
     bool pulled; /* a Pull has come */
@@ -209,7 +209,7 @@ static bool heard_up_to(const struct cf_session *self, uint64_t seq_num)
     return true;
 }
 
-static void answer(struct cf_session *self, struct cf_push *push)
+static void answer(struct cf_session *self, struct push_request *push)
 {
     struct buffer out;
     buffer_init(&out, ANSWER_BYTES_MAX);
@@ -225,7 +225,7 @@ static void answer(struct cf_session *self, struct cf_push *push)
         self->silent_at_ms = soon < self->silent_at_ms ? soon : self->silent_at_ms;
         arm(self);
     }
-    cf_push_destroy(push);
+    push_request_destroy(push);
     close_when_drained(self);
 }
 
@@ -233,32 +233,38 @@ static void answer(struct cf_session *self, struct cf_push *push)
 static void answer_waiting(struct cf_session *self)
 {
     while (self->waiting != NULL && heard_up_to(self, answer_needs(&self->waiting->push))) {
-        struct cf_push *push = self->waiting;
+        struct push_request *push = self->waiting;
         self->waiting = push->next;
         self->waiting_count--;
         answer(self, push);
     }
 }
 
-static void on_push_decided(struct cf_push *push)
+/* Takes a push out of those that are under way. */
+static void take_push(struct cf_session *self, struct push_request *push)
 {
-    struct cf_session *self = push->owner;
-    if (self == NULL) {
-        cf_push_destroy(push);
-        return;
-    }
-    struct cf_push **link = &self->inflight;
+    struct push_request **link = &self->inflight;
     while (*link != push) {
         link = &(*link)->next;
     }
     *link = push->next;
     push->next = NULL;
-    link = &self->waiting;
+    self->inflight_count--;
+}
+
+static void on_push_decided(struct push_request *push)
+{
+    struct cf_session *self = push->owner;
+    if (self == NULL) {
+        push_request_destroy(push);
+        return;
+    }
+    take_push(self, push);
+    struct push_request **link = &self->waiting;
     while (*link != NULL) {
         link = &(*link)->next;
     }
     *link = push;
-    self->inflight_count--;
     self->waiting_count++;
     answer_waiting(self);
     if (self->waiting_count > PUSHES_PER_CONNECTION_MAX) {
@@ -271,16 +277,10 @@ static void on_push_decided(struct cf_push *push)
     }
 }
 
-static void on_push_done(struct sync_push *push)
-{
-    struct cf_push *cf = (struct cf_push *)push; /* its first member */
-    cf->answered(cf);
-}
-
 static void start_push(struct cf_session *self, const struct rpc_message *message)
 {
     struct sluice_error error = {0};
-    struct cf_push *push = NULL;
+    struct push_request *push = NULL;
     enum sluice_status status =
         cf_push_create(self->endpoint, message, store_of(self), &push, &error);
     if (status != SLUICE_OK) {
@@ -288,8 +288,7 @@ static void start_push(struct cf_session *self, const struct rpc_message *messag
         return;
     }
     push->owner = self;
-    push->answered = on_push_decided;
-    push->push.done = on_push_done;
+    push->decided = on_push_decided;
     push->next = self->inflight;
     self->inflight = push;
     self->inflight_count++;
@@ -298,7 +297,12 @@ static void start_push(struct cf_session *self, const struct rpc_message *messag
         self->paused = true;
         session_pause(self->session);
     }
-    sync_push_submit(self->endpoint->options.sync, &push->push);
+    status = push_request_submit(push, self->endpoint->options.sync, &error);
+    if (status != SLUICE_OK) {
+        take_push(self, push);
+        push_request_destroy(push);
+        refuse(self, message, status, &error);
+    }
 }
 
 /* ---- pulls ---- */
@@ -419,12 +423,12 @@ static struct cf_pull *find_pull(struct cf_session *self, struct slice id)
 
 static bool is_active(struct cf_session *self, struct slice id)
 {
-    for (struct cf_push *push = self->inflight; push != NULL; push = push->next) {
+    for (struct push_request *push = self->inflight; push != NULL; push = push->next) {
         if (slice_equal(push->id, id)) {
             return true;
         }
     }
-    for (struct cf_push *push = self->waiting; push != NULL; push = push->next) {
+    for (struct push_request *push = self->waiting; push != NULL; push = push->next) {
         if (slice_equal(push->id, id)) {
             return true;
         }
@@ -577,11 +581,11 @@ static void on_closed(void *user)
         forget_pull(self, self->pulls);
     }
     while (self->waiting != NULL) {
-        struct cf_push *push = self->waiting;
+        struct push_request *push = self->waiting;
         self->waiting = push->next;
-        cf_push_destroy(push);
+        push_request_destroy(push);
     }
-    for (struct cf_push *push = self->inflight; push != NULL; push = push->next) {
+    for (struct push_request *push = self->inflight; push != NULL; push = push->next) {
         push->owner = NULL;
     }
     free(self);

@@ -82,7 +82,10 @@ struct eventlog_append {
 struct eventlog_read {
     /* In; unchanged until done. */
     struct slice store_id;  /* as in eventlog_append */
-    uint64_t after_seq_num; /* strictly after this one */
+    uint64_t after_seq_num; /* strictly after this one; with by_position it is filled */
+    bool by_position;       /* from the event at `position` on, instead */
+    uint64_t position;      /* with by_position: 0 is the store's first event; past the last one
+                               nothing is read */
     size_t events_max;      /* 0: only the store's info */
     /* Called on a reader thread for each event; slices in `event` are valid only during the call.
      * Returns OK to go on; another status ends the read with it. Setting *stop ends it after this

@@ -297,6 +297,11 @@ static size_t position_after(const struct memory_store *store, uint64_t seq_num)
 
 static enum sluice_status read_store(const struct memory_store *store, struct eventlog_read *read)
 {
+    if (read->by_position) {
+        uint64_t before =
+            read->position < store->info.event_count ? read->position : store->info.event_count;
+        read->after_seq_num = before == 0 ? 0 : store->events[before - 1]->event.seq_num;
+    }
     size_t position = position_after(store, read->after_seq_num);
     read->info = store->info;
     read->after_is_stored =

@@ -131,6 +131,64 @@ static enum sluice_status chain_broken(const struct scan *scan, const char *what
         SLICE_PRINT(scan->read->store_id), what, (unsigned long long)scan->next_position);
 }
 
+/* The first event from `seq_num` on, which must be there: seq_num ≤ head. */
+static enum sluice_status find_from(struct scan *scan, uint64_t seq_num, uint64_t *found_seq_num,
+                                    uint64_t *found_position, struct sluice_error *error)
+{
+    sqlite3_stmt *statement = scan->reader->locate;
+    (void)sqlite3_bind_int64(statement, 1, scan->store.id);
+    (void)sqlite3_bind_int64(statement, 2, (int64_t)seq_num);
+    enum sluice_status status = SLUICE_OK;
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *found_seq_num = (uint64_t)sqlite3_column_int64(statement, 0);
+        *found_position = (uint64_t)sqlite3_column_int64(statement, 1);
+    } else if (code == SQLITE_DONE) {
+        scan->next_position = scan->store.info.event_count;
+        status = chain_broken(scan, "has lost the events before its head", error);
+    } else {
+        status = read_failed(scan->reader, code, error);
+    }
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+/* Turns a position into the sequence number before it. Both grow together and a position is at
+ * least one less than its sequence number, so a search by halves finds it without an index of
+ * positions; in a log without gaps the first look does. */
+static enum sluice_status resolve_position(struct scan *scan, struct sluice_error *error)
+{
+    struct eventlog_read *read = scan->read;
+    const struct eventlog_store_info *info = &scan->store.info;
+    if (read->position == 0 || read->position >= info->event_count) {
+        read->after_seq_num = read->position == 0 ? 0 : info->head;
+        return SLUICE_OK;
+    }
+    uint64_t wanted = read->position - 1;
+    uint64_t low = wanted + 1; /* the event wanted is in low..high */
+    uint64_t high = info->head;
+    for (bool halve = false; low <= high; halve = !halve) {
+        uint64_t from = halve ? low + (high - low) / 2 : low;
+        uint64_t seq_num = 0;
+        uint64_t position = 0;
+        enum sluice_status status = find_from(scan, from, &seq_num, &position, error);
+        if (status != SLUICE_OK) {
+            return status;
+        }
+        if (position == wanted) {
+            read->after_seq_num = seq_num;
+            return SLUICE_OK;
+        }
+        if (position > wanted) {
+            high = from - 1;
+        } else {
+            low = seq_num + (wanted - position);
+        }
+    }
+    scan->next_position = wanted;
+    return chain_broken(scan, "has lost an event", error);
+}
+
 /* Finds the position after the cursor, and whether the cursor is an event of the log. */
 static enum sluice_status locate(struct scan *scan, struct sluice_error *error)
 {
@@ -148,23 +206,14 @@ static enum sluice_status locate(struct scan *scan, struct sluice_error *error)
         read->after_is_stored = read->after_seq_num == info->head;
         return SLUICE_OK;
     }
-    sqlite3_stmt *statement = scan->reader->locate;
-    (void)sqlite3_bind_int64(statement, 1, scan->store.id);
-    (void)sqlite3_bind_int64(statement, 2, (int64_t)read->after_seq_num);
-    enum sluice_status status = SLUICE_OK;
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        read->after_is_stored = (uint64_t)sqlite3_column_int64(statement, 0) == read->after_seq_num;
+    uint64_t seq_num = 0;
+    uint64_t position = 0;
+    enum sluice_status status = find_from(scan, read->after_seq_num, &seq_num, &position, error);
+    if (status == SLUICE_OK) {
+        read->after_is_stored = seq_num == read->after_seq_num;
         scan->parent_known = read->after_is_stored;
-        scan->next_position =
-            (uint64_t)sqlite3_column_int64(statement, 1) + (read->after_is_stored ? 1 : 0);
-    } else if (code == SQLITE_DONE) {
-        scan->next_position = info->event_count;
-        status = chain_broken(scan, "has lost the events before its head", error);
-    } else {
-        status = read_failed(scan->reader, code, error);
+        scan->next_position = position + (read->after_is_stored ? 1 : 0);
     }
-    (void)sqlite3_reset(statement);
     return status;
 }
 
@@ -235,7 +284,11 @@ static enum sluice_status visit_rows(struct scan *scan, struct sluice_error *err
 static enum sluice_status scan_store(struct scan *scan, struct sluice_error *error)
 {
     struct eventlog_read *read = scan->read;
-    enum sluice_status status = locate(scan, error);
+    enum sluice_status status = read->by_position ? resolve_position(scan, error) : SLUICE_OK;
+    if (status == SLUICE_OK) {
+        read->last_seq_num = read->after_seq_num;
+        status = locate(scan, error);
+    }
     if (status != SLUICE_OK) {
         return status;
     }

@@ -30,6 +30,12 @@ static const struct option OPTIONS[] = {
      "address and port to listen on; port 0 takes any free one"},
     {"data", TEXT, FIELD(data), "./data", 0, 0, NULL,
      "directory of the data, made when missing; :memory: keeps nothing"},
+    {"sync-cf", CHOICE, FIELD(sync_cf), "on", 0, 0, "off on",
+     "apps written for @livestore/sync-cf, told by their parameters on any path"},
+    {"s2-path", TEXT, FIELD(s2_path), "/s2", 0, 0, NULL,
+     "path for apps written for @livestore/sync-s2; off: not served"},
+    {"electric-path", TEXT, FIELD(electric_path), "/electric", 0, 0, NULL,
+     "path for apps written for @livestore/sync-electric; off: not served"},
     {"tls-cert", TEXT, FIELD(tls_cert), NULL, 0, 0, NULL,
      "certificate chain (PEM); serves https and wss"},
     {"tls-key", TEXT, FIELD(tls_key), NULL, 0, 0, NULL, "its private key (PEM)"},
@@ -60,6 +66,10 @@ static const struct option OPTIONS[] = {
      "a peer that stops reading or acknowledging is cut after this"},
     {"ping-interval", DURATION, FIELD(ping_interval_ms), "30s", 1, HOUR_MS, NULL,
      "a silent WebSocket is pinged after this, and cut after three times this"},
+    {"long-poll-timeout", DURATION, FIELD(long_poll_timeout_ms), "20s", 1, HOUR_MS, NULL,
+     "how long a live Electric pull waits for an event"},
+    {"event-stream-ping-interval", DURATION, FIELD(event_stream_ping_interval_ms), "15s", 1,
+     HOUR_MS, NULL, "a silent S2 event stream gets a ping after this"},
     {"drain-timeout", DURATION, FIELD(drain_timeout_ms), "8s", 1, HOUR_MS, NULL,
      "time that SIGTERM leaves for answers under way"},
 };
@@ -238,6 +248,15 @@ static enum sluice_status read_arguments(int count, char **arguments,
     return SLUICE_OK;
 }
 
+static enum sluice_status check_path(const char *flag, const char *path, struct sluice_error *error)
+{
+    if (strcmp(path, "off") == 0 || (path[0] == '/' && strpbrk(path, "?# ") == NULL)) {
+        return SLUICE_OK;
+    }
+    return error_set(error, SLUICE_CONFIG, "%s is '%s'; it takes a path, such as /sync, or off",
+                     flag, path);
+}
+
 enum sluice_status server_options_read(int argument_count, char **arguments,
                                        struct server_options *out, struct sluice_error *error)
 {
@@ -251,6 +270,17 @@ enum sluice_status server_options_read(int argument_count, char **arguments,
     }
     if ((options.tls_cert == NULL) != (options.tls_key == NULL)) {
         return error_set(error, SLUICE_CONFIG, "--tls-cert and --tls-key go together");
+    }
+    status = check_path("--s2-path", options.s2_path, error);
+    if (status == SLUICE_OK) {
+        status = check_path("--electric-path", options.electric_path, error);
+    }
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    if (options.s2_path[0] == '/' && strcmp(options.s2_path, options.electric_path) == 0) {
+        return error_set(error, SLUICE_CONFIG, "--s2-path and --electric-path are both %s",
+                         options.s2_path);
     }
     if (options.event_bytes_max > options.message_bytes_max) {
         return error_set(error, SLUICE_CONFIG,

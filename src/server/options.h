@@ -12,7 +12,10 @@
 struct server_options {
     const char *listen; /* strings are borrowed from argv and the environment */
     const char *data;
-    const char *tls_cert; /* both or none */
+    const char *s2_path;       /* "off": not served */
+    const char *electric_path; /* "off": not served */
+    uint64_t sync_cf;          /* 0: not served */
+    const char *tls_cert;      /* both or none */
     const char *tls_key;
     uint64_t log_format; /* enum log_format */
     uint64_t log_level;  /* enum log_level */
@@ -28,6 +31,8 @@ struct server_options {
     uint64_t idle_timeout_ms;
     uint64_t stall_timeout_ms;
     uint64_t ping_interval_ms;
+    uint64_t long_poll_timeout_ms;
+    uint64_t event_stream_ping_interval_ms;
     uint64_t drain_timeout_ms;
 };
 

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "endpoint/endpoint_electric.h"
 #include "endpoint/endpoint_root.h"
+#include "endpoint/endpoint_s2.h"
 #include "endpoint/endpoint_sync_cf.h"
 #include "eventlog/eventlog.h"
 #include "net/net.h"
@@ -34,6 +36,8 @@ struct server {
     struct eventlog *eventlog;
     struct sync *sync;
     struct endpoint_sync_cf *sync_cf;
+    struct endpoint_s2 s2;
+    struct endpoint_electric electric;
     struct health *health;
     struct front *front;
     struct net_timer *drain_timer;
@@ -134,9 +138,38 @@ static enum sluice_status open_storage(struct server *server, struct sluice_erro
     return SLUICE_OK;
 }
 
+/* The fronts that are switched on, in the order in which they are asked. */
+static unsigned list_endpoints(struct server *server, struct endpoint out[FRONT_ENDPOINTS_MAX])
+{
+    const struct server_options *options = server->options;
+    struct http_endpoint_options http = {
+        .sync = server->sync,
+        .refused = on_refused,
+        .user = server,
+    };
+    unsigned count = 0;
+    if (options->sync_cf != 0) {
+        out[count++] = endpoint_sync_cf_entry(server->sync_cf);
+    }
+    if (options->s2_path[0] == '/') {
+        http.path = options->s2_path;
+        endpoint_s2_init(&server->s2, &http, options->event_stream_ping_interval_ms);
+        out[count++] = http_endpoint_entry(&server->s2.http);
+    }
+    if (options->electric_path[0] == '/') {
+        http.path = options->electric_path;
+        endpoint_electric_init(&server->electric, &http, options->long_poll_timeout_ms);
+        out[count++] = http_endpoint_entry(&server->electric.http);
+    }
+    out[count++] = health_entry(server->health);
+    out[count++] = endpoint_root_entry();
+    return count;
+}
+
 static enum sluice_status open_front(struct server *server, struct sluice_error *error)
 {
     const struct server_options *options = server->options;
+    struct endpoint endpoints[FRONT_ENDPOINTS_MAX];
     server->health = health_create(server->eventlog);
     server->sync_cf = endpoint_sync_cf_create(&(struct endpoint_sync_cf_options){
         .sync = server->sync,
@@ -148,11 +181,7 @@ static enum sluice_status open_front(struct server *server, struct sluice_error 
     });
     server->drain_timer = net_timer_create(server->loop, on_drain_timeout, server);
     if (server->health != NULL && server->sync_cf != NULL && server->drain_timer != NULL) {
-        const struct endpoint endpoints[] = {
-            endpoint_sync_cf_entry(server->sync_cf),
-            health_entry(server->health),
-            endpoint_root_entry(),
-        };
+        unsigned count = list_endpoints(server, endpoints);
         server->front = front_create(
             &(struct front_options){
                 .loop = server->loop,
@@ -165,12 +194,14 @@ static enum sluice_status open_front(struct server *server, struct sluice_error 
                 .stall_timeout_ms = options->stall_timeout_ms,
                 .ping_interval_ms = options->ping_interval_ms,
             },
-            endpoints, sizeof(endpoints) / sizeof(endpoints[0]));
+            endpoints, count);
     }
     if (server->front == NULL) {
         return error_set(error, SLUICE_NO_MEMORY, "out of memory at the start");
     }
     endpoint_sync_cf_attach(server->sync_cf, server->front);
+    server->s2.http.front = server->front;
+    server->electric.http.front = server->front;
     health_attach(server->health, server->front);
     return SLUICE_OK;
 }

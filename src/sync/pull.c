@@ -32,6 +32,7 @@ struct sync_page_read {
     const struct sync_encoder *encoder;
     struct buffer page;
     size_t events;
+    int64_t last_created_at_ms;
 };
 
 /* Reader thread. */
@@ -41,6 +42,7 @@ static enum sluice_status visit_page(struct eventlog_read *read, const struct ev
     struct sync_page_read *reading = (struct sync_page_read *)read;
     reading->encoder->event(&reading->page, event, reading->events == 0);
     reading->events++;
+    reading->last_created_at_ms = event->created_at_ms;
     *stop = reading->page.bytes >= PAGE_BYTES_TARGET;
     return buffer_status(&reading->page);
 }
@@ -49,7 +51,12 @@ static enum sluice_status visit_page(struct eventlog_read *read, const struct ev
 static void finish_page(struct eventlog_read *read)
 {
     struct sync_page_read *reading = (struct sync_page_read *)read;
-    reading->encoder->end(&reading->page, read->remaining, slice_of_string(read->info.backend_id));
+    reading->encoder->end(&reading->page, &(struct sync_page_end){
+                                              .remaining = read->remaining,
+                                              .event_count = read->info.event_count,
+                                              .last_created_at_ms = reading->last_created_at_ms,
+                                              .backend_id = read->info.backend_id,
+                                          });
 }
 
 static void unlink_subscriber(struct sync_pull *pull)
@@ -125,6 +132,8 @@ static enum sluice_status read_page(struct sync_pull *pull)
     reading->read = (struct eventlog_read){
         .store_id = store_id(store),
         .after_seq_num = pull->sent,
+        .by_position = pull->by_position && !pull->any_page,
+        .position = pull->position,
         .events_max = PAGE_EVENTS_MAX,
         .visit = visit_page,
         .finish = finish_page,
@@ -153,11 +162,18 @@ static enum sluice_status check_cursor(struct sync_pull *pull, const struct even
                                        struct sluice_error *error)
 {
     const char *ours = read->info.backend_id;
+    memcpy(pull->backend_id, ours, sizeof(pull->backend_id));
+    if (pull->by_position && pull->position > read->info.event_count) {
+        return error_set(
+            error, SLUICE_CURSOR_AHEAD,
+            "position %llu is past the store's tail %llu: this log was restored from an "
+            "older copy, or lost events; restore the newer log, or reset the store",
+            (unsigned long long)pull->position, (unsigned long long)read->info.event_count);
+    }
     if (!pull->has_cursor) {
         return SLUICE_OK;
     }
     if (!slice_equal(pull->cursor_backend_id, slice_of_string(ours))) {
-        memcpy(pull->backend_id_expected, ours, sizeof(pull->backend_id_expected));
         return error_set(error, SLUICE_BACKEND_ID_MISMATCH,
                          "the cursor is of backend id %.*s, this log is %s",
                          SLICE_PRINT(pull->cursor_backend_id), ours);
@@ -193,6 +209,7 @@ static enum sluice_status hand_out(struct sync_pull *pull, struct sync_page_read
     SLUICE_ASSERT(reading->read.last_seq_num >= pull->sent);
     pull->any_page = true;
     pull->sent = reading->read.last_seq_num;
+    pull->page_events = reading->read.events_read;
     pull->store->sync->stats.pages_read++;
     pull->ops->page(pull, page);
     shared_unref(page);
@@ -295,7 +312,11 @@ static struct shared *live_page(struct sync_store *store, const struct sync_enco
     for (size_t i = 0; i < count; i++) {
         encoder->event(&page, &events[i], i == 0);
     }
-    encoder->end(&page, 0, slice_of_string(store->info.backend_id));
+    encoder->end(&page, &(struct sync_page_end){
+                            .event_count = store->info.event_count,
+                            .last_created_at_ms = events[count - 1].created_at_ms,
+                            .backend_id = store->info.backend_id,
+                        });
     struct shared *shared = buffer_status(&page) == SLUICE_OK ? shared_take_buffer(&page) : NULL;
     buffer_deinit(&page);
     return shared;
@@ -337,6 +358,7 @@ void store_publish(struct sync_store *store, const struct event *events, size_t 
             continue;
         }
         pull->sent = last;
+        pull->page_events = count;
         pull->any_page = true;
         store->sync->stats.pages_live++;
         pull->ops->page(pull, pages[slot]);

@@ -64,14 +64,21 @@ struct sync_push {
 /* One push at a time per store is between admission and publication; others wait in order. */
 void sync_push_submit(struct sync *sync, struct sync_push *push);
 
+/* What a page's end can tell. */
+struct sync_page_end {
+    uint64_t remaining;         /* events of the store after the page: 0 for the last page of a
+                                   catch-up and for live ones */
+    uint64_t event_count;       /* of the store, so the position of its next event */
+    int64_t last_created_at_ms; /* of the page's last event; 0 when it has none */
+    const char *backend_id;     /* NUL-terminated */
+};
+
 /* How an endpoint writes a page of events; the one encoder for catch-up pages (called on reader
  * threads) and live ones (loop thread). Functions must be pure. */
 struct sync_encoder {
     void (*start)(struct buffer *out);
     void (*event)(struct buffer *out, const struct event *event, bool first);
-    /* `remaining` events of the store follow the page: 0 for the last page of a catch-up and for
-     * live ones. */
-    void (*end)(struct buffer *out, uint64_t remaining, struct slice backend_id);
+    void (*end)(struct buffer *out, const struct sync_page_end *end);
 };
 
 struct sync_pull;
@@ -104,11 +111,14 @@ struct sync_pull {
     bool has_cursor;
     struct slice cursor_backend_id; /* with has_cursor; must stay until the first page or end */
     uint64_t cursor;                /* sequence number of the last event the puller has; 0: none */
+    bool by_position;               /* start at `position` instead of after `cursor` */
+    uint64_t position;              /* of the first event wanted: 0, 1, 2 … in log order */
     const struct sync_encoder *encoder;
     const struct sync_pull_ops *ops;
     /* Out. */
-    uint64_t sent; /* sequence number of the last event handed out, or the cursor */
-    char backend_id_expected[EVENTLOG_BACKEND_ID_BYTES + 1]; /* with BACKEND_ID_MISMATCH: ours */
+    uint64_t sent;      /* sequence number of the last event handed out, or the cursor */
+    size_t page_events; /* in the page that is being handed out */
+    char backend_id[EVENTLOG_BACKEND_ID_BYTES + 1]; /* ours; from the first page or the end on */
     /* Private. */
     enum sync_pull_state state;
     bool any_page;

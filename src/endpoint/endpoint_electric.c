@@ -28,7 +28,7 @@ struct electric_poll {
 
 static void end_page(struct buffer *out, const struct sync_page_end *end)
 {
-    electric_page_end(out, end->last_created_at_ms != 0, end->remaining == 0);
+    electric_page_end(out, end->events > 0, end->remaining == 0);
 }
 
 static const struct sync_encoder ELECTRIC_ENCODER = {

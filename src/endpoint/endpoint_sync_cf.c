@@ -98,8 +98,7 @@ static void on_request(void *user, struct exchange *exchange)
     if (status != SLUICE_OK) {
         respond_text(exchange, 400, error.message, SLICE_EMPTY);
     } else if (parameters.websocket) {
-        respond_text(exchange, 426, "transport=ws wants a WebSocket handshake",
-                     SLICE("upgrade: websocket\r\n"));
+        respond_text(exchange, 426, "transport=ws wants a WebSocket handshake", SLICE_EMPTY);
     } else if (!slice_equal(request->method, SLICE("POST"))) {
         respond_text(exchange, 405, "transport=http wants POST", SLICE("allow: POST, OPTIONS\r\n"));
     } else {

@@ -61,7 +61,13 @@ static void write_head(struct buffer *head, struct exchange *exchange, int statu
     }
     http_write_header(head, "access-control-allow-origin", SLICE("*"));
     http_write_header(head, "cache-control", SLICE("no-store"));
-    if (!exchange->keep_alive) {
+    if (status == 426) {
+        /* What to upgrade to: RFC 9110 15.5.22 and 7.8, RFC 6455 4.4. */
+        http_write_header(head, "upgrade", SLICE("websocket"));
+        http_write_header(head, "sec-websocket-version", SLICE("13"));
+        http_write_header(head, "connection",
+                          exchange->keep_alive ? SLICE("upgrade") : SLICE("upgrade, close"));
+    } else if (!exchange->keep_alive) {
         http_write_header(head, "connection", SLICE("close"));
     }
 }

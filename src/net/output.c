@@ -112,10 +112,11 @@ unsigned net_output_peek(const struct net_output *output, struct iovec *pieces, 
 {
     unsigned filled = 0;
     size_t skip = output->first_consumed;
-    const char *copied = output->copied.data + output->copied_consumed;
+    size_t copied = output->copied_consumed;
     for (unsigned i = output->first; i < output->segment_count && filled < count; i++) {
         const struct net_segment *segment = &output->segments[i];
-        const char *start = segment->shared != NULL ? segment->shared->bytes.data + skip : copied;
+        const char *start = segment->shared != NULL ? segment->shared->bytes.data + skip
+                                                    : output->copied.data + copied;
         size_t bytes = segment->bytes - skip;
         if (segment->shared == NULL) {
             copied += bytes;

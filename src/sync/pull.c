@@ -52,6 +52,7 @@ static void finish_page(struct eventlog_read *read)
 {
     struct sync_page_read *reading = (struct sync_page_read *)read;
     reading->encoder->end(&reading->page, &(struct sync_page_end){
+                                              .events = read->events_read,
                                               .remaining = read->remaining,
                                               .event_count = read->info.event_count,
                                               .last_created_at_ms = reading->last_created_at_ms,
@@ -313,6 +314,7 @@ static struct shared *live_page(struct sync_store *store, const struct sync_enco
         encoder->event(&page, &events[i], i == 0);
     }
     encoder->end(&page, &(struct sync_page_end){
+                            .events = count,
                             .event_count = store->info.event_count,
                             .last_created_at_ms = events[count - 1].created_at_ms,
                             .backend_id = store->info.backend_id,

@@ -66,6 +66,7 @@ void sync_push_submit(struct sync *sync, struct sync_push *push);
 
 /* What a page's end can tell. */
 struct sync_page_end {
+    size_t events;              /* in the page */
     uint64_t remaining;         /* events of the store after the page: 0 for the last page of a
                                    catch-up and for live ones */
     uint64_t event_count;       /* of the store, so the position of its next event */

@@ -236,7 +236,9 @@ static enum sluice_status read_arguments(int count, char **arguments,
             text = arguments[++i];
         }
         if (text == NULL) {
-            return error_set(error, SLUICE_CONFIG, "%s needs a value: %s", argument, takes(option));
+            return error_set(error, SLUICE_CONFIG, "%s needs a value: %s%s%s", argument,
+                             takes(option), option->kind == CHOICE ? ": " : "",
+                             option->kind == CHOICE ? option->choices : "");
         }
         char source[VARIABLE_BYTES];
         (void)snprintf(source, sizeof(source), "--%s", option->flag);

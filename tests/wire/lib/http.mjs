@@ -30,28 +30,27 @@ function parseHead(text) {
     return { minor: Number(minor), status: Number(status), reason, headers }
 }
 
-// The decoded chunked body and the bytes that it took, or null when it is not complete.
-export function parseChunked(bytes) {
-    const pieces = []
-    let at = 0
+// Takes the chunks of a body that have come whole, into `body`; true at the last one.
+function takeChunks(wire, body) {
     for (;;) {
-        const lineEnd = bytes.indexOf('\r\n', at)
+        const bytes = wire.bytes
+        const lineEnd = bytes.indexOf('\r\n')
         if (lineEnd < 0) {
-            return null
+            return false
         }
-        const line = bytes.toString('latin1', at, lineEnd)
+        const line = bytes.toString('latin1', 0, lineEnd)
         assert.match(line, /^[0-9a-fA-F]+$/, 'a chunk size')
         const size = parseInt(line, 16)
         const start = lineEnd + 2
         if (bytes.length < start + size + 2) {
-            return null
+            return false
         }
         assert.equal(bytes.toString('latin1', start + size, start + size + 2), '\r\n')
+        body.push(Buffer.from(bytes.subarray(start, start + size)))
+        wire.skip(start + size + 2)
         if (size === 0) {
-            return { body: Buffer.concat(pieces), taken: start + 2, chunks: pieces.length }
+            return true
         }
-        pieces.push(Buffer.from(bytes.subarray(start, start + size)))
-        at = start + size + 2
     }
 }
 
@@ -101,9 +100,9 @@ export class HttpClient {
             return withText({ ...head, body: Buffer.alloc(0) })
         }
         if (chunked) {
-            const parsed = await this.wire.until(() => parseChunked(this.wire.bytes), 'a body')
-            this.wire.skip(parsed.taken)
-            return withText({ ...head, body: parsed.body, chunks: parsed.chunks })
+            const pieces = []
+            await this.wire.until(() => takeChunks(this.wire, pieces), 'a body')
+            return withText({ ...head, body: Buffer.concat(pieces), chunks: pieces.length - 1 })
         }
         if (length !== undefined) {
             const bytes = Number(length)

@@ -9,6 +9,11 @@ import { fileURLToPath } from 'node:url'
 export const SLUICE_BIN =
     process.env.SLUICE_BIN ?? fileURLToPath(new URL('../../../build/sluice', import.meta.url))
 
+// Where memory is measured: a build with AddressSanitizer keeps what was freed, else.
+export const FREED_IS_FREE = {
+    ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb=1`,
+}
+
 const running = new Set()
 const directories = new Set()
 process.on('exit', () => {
@@ -77,12 +82,15 @@ class Server {
     }
 }
 
-function spawnServer(flags, data) {
+function spawnServer(flags, data, env) {
     const args = ['serve', '--listen', '127.0.0.1:0', '--data', data]
     for (const [flag, value] of Object.entries(flags)) {
         args.push(`--${flag}`, String(value))
     }
-    const child = spawn(SLUICE_BIN, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(SLUICE_BIN, args, {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, ...env },
+    })
     running.add(child)
     const server = new Server(child)
     child.stderr.setEncoding('utf8').on('data', (text) => (server.stderr += text))
@@ -90,8 +98,8 @@ function spawnServer(flags, data) {
 }
 
 // Resolves when it listens. With `mayFail`, also when it has ended without: `port` is then missing.
-export function startServer(flags = {}, { data = ':memory:', mayFail = false } = {}) {
-    const server = spawnServer(flags, data)
+export function startServer(flags = {}, { data = ':memory:', mayFail = false, env = {} } = {}) {
+    const server = spawnServer(flags, data, env)
     return new Promise((resolve, reject) => {
         server.child.stdout.setEncoding('utf8').on('data', (text) => {
             server.stdout += text

@@ -34,7 +34,11 @@ void front_conn_enter(struct front_conn *conn, enum front_state state)
         break;
     }
     conn->state = state;
-    conn->since_ms = state == FRONT_HEAD ? 0 : net_loop_now_ms(conn->front->options.loop);
+    conn->since_ms = net_loop_now_ms(conn->front->options.loop);
+    if (state == FRONT_HEAD) {
+        conn->heard_ms = conn->since_ms; /* idle from the end of its answer on, not from before */
+        conn->since_ms = 0;
+    }
     front_conn_arm(conn);
 }
 
@@ -134,7 +138,11 @@ static void on_timer(void *user)
     }
     if (conn->state == FRONT_HEAD && conn->since_ms == 0 &&
         now >= conn->heard_ms + options->idle_timeout_ms) {
-        front_conn_close(conn);
+        if (net_conn_output_bytes(conn->net) == 0) {
+            front_conn_close(conn);
+        } else {
+            conn->heard_ms = now; /* still reading its answer, which is for `stalled` to judge */
+        }
     } else if (conn->state == FRONT_HEAD && conn->since_ms != 0 &&
                now >= conn->since_ms + options->head_timeout_ms) {
         front_http_refuse(conn, 408, "the request's head took too long\n");

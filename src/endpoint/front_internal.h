@@ -66,7 +66,7 @@ struct front_conn {
     struct front_conn *previous;
     struct net_timer *timer;
     enum front_state state;
-    uint64_t heard_ms; /* when the peer last sent something */
+    uint64_t heard_ms; /* when the peer last sent something, or had its answer */
     uint64_t
         since_ms; /* when `state` began; in FRONT_HEAD, when the head's first byte came, or 0 */
     uint64_t pinged_ms; /* when a WebSocket was last pinged, or 0 */

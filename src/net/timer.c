@@ -1,12 +1,20 @@
-/* timer: one-shot timers on the loop. */
+/* timer: one-shot timers on the loop.
+ *
+ * libuv fires what is due before it looks at the sockets. After a stall of the loop (a process that
+ * was frozen, a machine that slept) every time-out would judge peers by silence that only their
+ * unread bytes could contradict. So a timer that is late waits for one poll. Loop thread. */
 #include <stdlib.h>
 
 #include "net/net_internal.h"
+
+#define LATE_MS 20u /* later than any loop that is not stalled */
 
 struct net_timer {
     uv_timer_t uv;
     void (*fired)(void *user);
     void *user;
+    uint64_t due_ms;
+    bool polled; /* it was late, and the sockets have been read since */
 };
 
 struct net_timer *net_timer_create(struct net_loop *loop, void (*fired)(void *user), void *user)
@@ -25,11 +33,18 @@ struct net_timer *net_timer_create(struct net_loop *loop, void (*fired)(void *us
 static void on_fired(uv_timer_t *handle)
 {
     struct net_timer *timer = handle->data;
+    if (!timer->polled && uv_now(handle->loop) >= timer->due_ms + LATE_MS) {
+        timer->polled = true;
+        (void)uv_timer_start(handle, on_fired, 1, 0); /* 0 would fire before the poll */
+        return;
+    }
     timer->fired(timer->user);
 }
 
 void net_timer_start(struct net_timer *timer, uint64_t delay_ms)
 {
+    timer->due_ms = uv_now(timer->uv.loop) + delay_ms;
+    timer->polled = false;
     (void)uv_timer_start(&timer->uv, on_fired, delay_ms, 0);
 }
 

@@ -1,8 +1,9 @@
-/* json_scan: the smallest steps of reading JSON text, shared by json.c and json_equal.c; private to
+/* json_scan: the smallest steps of reading JSON text, shared by the json files; private to
  * them. Everything stays within [at, end) whatever the bytes are. */
 #ifndef SLUICE_BASE_JSON_SCAN_H
 #define SLUICE_BASE_JSON_SCAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -85,5 +86,75 @@ uint32_t json_scan_character(const char **at, const char *end);
 
 /* Orders the insides of two strings by their decoded characters: < 0, 0 or > 0. */
 int json_string_compare(struct slice a, struct slice b);
+
+static inline bool json_scan_is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* The value of four hexadecimal digits, or -1. */
+static inline int32_t json_scan_hex4(const char *at, const char *end)
+{
+    if (end - at < 4) {
+        return -1;
+    }
+    int32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        char byte = at[i];
+        int32_t digit;
+        if (json_scan_is_digit(byte)) {
+            digit = byte - '0';
+        } else if ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f') {
+            digit = (byte | 0x20) - 'a' + 10;
+        } else {
+            return -1;
+        }
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* The character of a two-character escape (\n for 'n'), or -1. */
+static inline int32_t json_scan_short_escape(char letter)
+{
+    switch (letter) {
+    case '"':
+    case '\\':
+    case '/':
+        return letter;
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return -1;
+    }
+}
+
+static inline bool json_scan_begins_with(const char *at, const char *end, const char *word,
+                                         size_t bytes)
+{
+    return (size_t)(end - at) >= bytes && memcmp(at, word, bytes) == 0;
+}
+
+/* Whether the inside of a string has an escape. */
+static inline bool json_scan_has_escape(struct slice raw)
+{
+    return raw.bytes > 0 && memchr(raw.data, '\\', raw.bytes) != NULL;
+}
+
+static inline const char *json_scan_digits(const char *at, const char *end)
+{
+    while (at < end && json_scan_is_digit(*at)) {
+        at++;
+    }
+    return at;
+}
 
 #endif

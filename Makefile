@@ -26,7 +26,7 @@ test:               ## everything: unit, sanitizers, fuzz, wire, fault, real cli
 	@tests/run
 
 bench: all          ## a table of measurements, next to limits of this machine
-	@tools/need $(BUILD_NEEDS) node:nodejs
+	@tools/need $(BUILD_NEEDS) node:nodejs sqlite3
 	@bench/run
 
 demo: all           ## a server and two real LiveStore clients that converge through it

@@ -241,6 +241,25 @@ limitTest('a message at --message-bytes-max, not over it (HTTP)', async () => {
 
 // ---- counts ----
 
+// Without this bound one frame of small messages keeps everybody waiting, and its answers fill the memory.
+limitTest('1,000 messages in one frame, not 1,001', async () => {
+  const pings = (count) => `[${Array(count).fill('{"_tag":"Ping"}').join(',')}]`
+  const socket = await SyncSocket.open(server, newStore('frame'))
+  socket.send(pings(1000))
+  await socket.until(() => socket.pongs === 1000, '1000 Pongs')
+  socket.send(pings(1001))
+  await socket.until(() => socket.defects.length === 1, 'a Defect')
+  assert.match(JSON.stringify(socket.defects[0]), /more than 1000 messages/)
+  assert.equal(socket.pongs, 1000)
+  socket.close()
+  const target = syncTarget(newStore('frame'))
+  const atIt = await ask(server, 'POST', target, { body: pings(1000) })
+  assert.equal(JSON.parse(atIt.text).length, 1000)
+  const over = await ask(server, 'POST', target, { body: pings(1001) })
+  assert.equal(over.status, 413)
+  assert.match(over.text, /"Defect".*more than 1000 messages/)
+})
+
 limitTest('pulls on one connection up to --pulls-per-connection-max', async () => {
   const socket = await SyncSocket.open(server, newStore('pulls'))
   const pulls = [1, 2, 3].map(() => socket.pull())

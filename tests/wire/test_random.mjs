@@ -87,7 +87,7 @@ class Talker {
 
   step() {
     const { random, socket } = this
-    const id = this.asked.length > 0 ? random.of(this.asked).id : 1
+    const id = this.asked.length > 0 ? random.of(this.asked).id : socket.newId()
     const steps = [
       () => this.pull(),
       () => this.pull(),

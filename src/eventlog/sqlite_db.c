@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -159,6 +161,26 @@ static bool is_out_of_space(sqlite3 *db, int code)
     return (code & 0xff) == SQLITE_FULL || system == ENOSPC || system == EDQUOT;
 }
 
+static bool has_bytes(const char *path, rlim_t bytes)
+{
+    struct stat found;
+    return path != NULL && stat(path, &found) == 0 && (rlim_t)found.st_size >= bytes;
+}
+
+/* Whether a write failed because a file is as large as this process may make one (ulimit -f). The
+ * error number would say so, but SQLite does not keep it when a commit fails. */
+static bool is_at_file_limit(sqlite3 *db, int code)
+{
+    struct rlimit limit;
+    if (code != SQLITE_IOERR_WRITE || getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+        limit.rlim_cur == RLIM_INFINITY) {
+        return false;
+    }
+    const char *path = sqlite3_db_filename(db, "main");
+    return path != NULL && (has_bytes(path, limit.rlim_cur) ||
+                            has_bytes(sqlite3_filename_wal(path), limit.rlim_cur));
+}
+
 static enum sluice_status io_failed(sqlite3 *db, int code, const char *doing,
                                     struct sluice_error *error)
 {
@@ -179,6 +201,13 @@ enum sluice_status sqlite_db_failed(sqlite3 *db, int code, const char *doing,
         return error_set(error, SLUICE_STORAGE_FULL,
                          "no space left on device while %s: free space; pushes are accepted again "
                          "by themselves",
+                         doing);
+    }
+    if (is_at_file_limit(db, code)) {
+        return error_set(error, SLUICE_STORAGE_FULL,
+                         "no space left while %s: a file has reached the limit on the size of "
+                         "files (ulimit -f): raise it, or free space; pushes are accepted again by "
+                         "themselves",
                          doing);
     }
     switch (code & 0xff) {

@@ -285,6 +285,7 @@ enum sluice_status server_run(const struct server_options *options, struct sluic
     struct server server = {.options = options};
     log_configure((enum log_format)options->log_format, (enum log_level)options->log_level);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error, not the end */
     raise_descriptor_limit();
     server.loop = net_loop_create(error);
     if (server.loop == NULL) {

@@ -31,11 +31,10 @@ export const sanitizer = (() => {
 /** How much longer things take with a sanitizer. */
 export const slowness = sanitizer === undefined ? 1 : 5
 
+/** Freed memory is given back soon: tests look at how much the server holds. */
 const sanitizerOptions = {
-  // Freed memory is given back soon: tests look at how much the server holds.
-  ASAN_OPTIONS: 'quarantine_size_mb=4:allocator_release_to_os_interval_ms=100:detect_leaks=1',
-  TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1',
-  UBSAN_OPTIONS: 'print_stacktrace=1',
+  ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb=4:allocator_release_to_os_interval_ms=100`,
+  UBSAN_OPTIONS: `${process.env.UBSAN_OPTIONS ?? ''}:print_stacktrace=1`,
 }
 
 export const makeDirectory = async (t) => {
@@ -104,6 +103,11 @@ class Server {
     return this.ended
   }
 
+  /** It may end by itself: the test looks at how. */
+  expectEnd() {
+    this.#endIsExpected = true
+  }
+
   residentBytes() {
     return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]) * 1024
   }
@@ -137,7 +141,7 @@ export const spawnServer = (t, { data, flags = [], wrap = [], env = {} }) => {
   const command = [...wrap, sluiceBinary, 'serve', '--listen', '127.0.0.1:0', '--data', data, ...flags]
   const child = spawn(command[0], command.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...sanitizerOptions, ...process.env, ...env },
+    env: { ...process.env, ...sanitizerOptions, ...env },
   })
   const server = new Server(child)
   t.after(() => server.dispose())

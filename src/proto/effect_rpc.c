@@ -4,6 +4,21 @@
 
 #include "base/limits.h"
 
+/* A frame is answered in one go, so what it asks for must be bounded by more than its bytes: eight
+ * million messages fit into one. `reader` is a copy. */
+static enum sluice_status check_message_count(struct json_reader reader, struct sluice_error *error)
+{
+    size_t count = 0;
+    (void)json_enter_array(&reader);
+    while (json_next_item(&reader) && json_skip(&reader, NULL)) {
+        if (++count > FRAME_MESSAGES_MAX) {
+            return error_set(error, SLUICE_LIMIT, "a frame with more than %u messages; send fewer",
+                             FRAME_MESSAGES_MAX);
+        }
+    }
+    return SLUICE_OK;
+}
+
 enum sluice_status rpc_frame_open(struct rpc_frame *frame, struct slice text,
                                   struct sluice_error *error)
 {
@@ -15,9 +30,10 @@ enum sluice_status rpc_frame_open(struct rpc_frame *frame, struct slice text,
     json_reader_init(&frame->reader, text);
     frame->is_array = json_peek(&frame->reader) == JSON_ARRAY;
     if (frame->is_array) {
+        status = check_message_count(frame->reader, error);
         (void)json_enter_array(&frame->reader);
     }
-    return SLUICE_OK;
+    return status;
 }
 
 static bool invalid(struct rpc_message *message, const char *problem)

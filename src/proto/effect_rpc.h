@@ -41,7 +41,8 @@ struct rpc_frame {
     bool done;
 };
 
-/* Validates the text (borrowed while in use). MALFORMED, LIMIT, NO_MEMORY. */
+/* Validates the text (borrowed while in use). MALFORMED, NO_MEMORY; LIMIT: nested too deeply, or
+ * more than FRAME_MESSAGES_MAX messages. */
 enum sluice_status rpc_frame_open(struct rpc_frame *frame, struct slice text,
                                   struct sluice_error *error) SLUICE_MUST_CHECK;
 /* The next message, in order; false at the end. Slices borrow from the text. An empty array is one

@@ -325,6 +325,24 @@ static void too_deep_nesting_is_a_limit(void **state)
                      SLUICE_LIMIT);
 }
 
+static void a_frame_of_more_than_1000_messages_is_a_limit(void **state)
+{
+    (void)state;
+    char text[2 * (FRAME_MESSAGES_MAX + 1) + 2] = "[";
+    size_t bytes = 1;
+    for (size_t count = 1; count <= FRAME_MESSAGES_MAX + 1; count++) {
+        text[bytes++] = '0';
+        text[bytes++] = ']';
+        struct rpc_frame frame;
+        struct sluice_error error = {0};
+        bool fits = count <= FRAME_MESSAGES_MAX;
+        assert_int_equal(rpc_frame_open(&frame, slice_make(text, bytes), &error),
+                         fits ? SLUICE_OK : SLUICE_LIMIT);
+        assert_true(fits || strstr(error.message, "1000 messages") != NULL);
+        text[bytes - 1] = ',';
+    }
+}
+
 /* --- What goes: the exact bytes that the clients' recorded frames have --- */
 
 enum answer { CHUNK, SUCCESS_PUSH, SUCCESS_STREAM, FAIL, DIE, INTERRUPT };
@@ -451,6 +469,7 @@ int main(void)
         cmocka_unit_test(an_id_has_at_most_128_bytes_of_text),
         cmocka_unit_test(text_that_is_not_json_is_refused_whole),
         cmocka_unit_test(too_deep_nesting_is_a_limit),
+        cmocka_unit_test(a_frame_of_more_than_1000_messages_is_a_limit),
         cmocka_unit_test(each_dialect_gets_its_own_form),
         cmocka_unit_test(a_pong_and_a_defect_name_no_request),
         cmocka_unit_test(a_frame_cut_short_anywhere_is_refused),

@@ -233,21 +233,29 @@ static void go_on(struct sync_pull *pull, uint64_t remaining)
     }
 }
 
+/* A page's read also tells what the store's log has, which is news when nobody else is about to
+ * find out. Its view may be older than what was known before a commit failed: then it is not. */
+static void learn_from(struct sync_store *store, const struct eventlog_read *read)
+{
+    if (read->status == SLUICE_OK && !store->known && !store->opening &&
+        read->info.head >= store->info.head) {
+        store_learn(store, &read->info);
+    }
+}
+
 static void page_done(struct eventlog_read *read)
 {
     struct sync_page_read *reading = (struct sync_page_read *)read;
     struct sync_store *store = reading->store;
-    struct sync_pull *pull = reading->pull;
     struct sluice_error error = read->error;
     enum sluice_status status = read->status;
     store->sync->requests--;
+    learn_from(store, read);
+    struct sync_pull *pull = reading->pull;
     if (pull != NULL) {
         SLUICE_ASSERT(pull->state == SYNC_PULL_READING);
         if (status == SLUICE_OK && !pull->any_page) {
             status = check_cursor(pull, read, &error);
-        }
-        if (status == SLUICE_OK && !store->known && !store->opening) {
-            store_learn(store, &read->info);
         }
         if (status == SLUICE_OK) {
             status = hand_out(pull, reading, &error);

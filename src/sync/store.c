@@ -145,11 +145,7 @@ static void opened(struct eventlog_read *read)
     store->sync->requests--;
     store->opening = false;
     if (read->status == SLUICE_OK) {
-        uint64_t head_before = store->info.head;
         store_learn(store, &read->info);
-        if (store->info.head > head_before) {
-            store_subscribers_catch_up(store);
-        }
         store_run(store);
     } else {
         store_refuse_all(store, read->status, &read->error);
@@ -173,6 +169,10 @@ void store_learn(struct sync_store *store, const struct eventlog_store_info *inf
 {
     SLUICE_ASSERT(!store->known);
     SLUICE_ASSERT(store->current == NULL);
+    bool moved = info->head > store->info.head;
     store->info = *info;
     store->known = true;
+    if (moved) {
+        store_subscribers_catch_up(store);
+    }
 }

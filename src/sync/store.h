@@ -47,7 +47,8 @@ void store_release(struct sync_store *store);
 
 /* Reads what the log knows of the store, then runs its pushes. */
 void store_open(struct sync_store *store);
-/* Takes what a read has found, when nothing is known yet. */
+/* Takes what a read has found, when nothing is known for sure. Pulls that are live and turn out to
+ * be behind read on from their places; their callbacks may be called. */
 void store_learn(struct sync_store *store, const struct eventlog_store_info *info);
 
 /* push.c: decides about waiting pushes, as far as that goes now. */

@@ -29,7 +29,7 @@ struct trailer {
 
 void stage_init(struct stage *stage, struct sync *sync)
 {
-    *stage = (struct stage){.sync = sync};
+    *stage = (struct stage){.sync = sync, .encoders = 1};
 }
 
 static void free_pusher(struct pusher *pusher)
@@ -217,10 +217,14 @@ static void encode_end(struct buffer *out, const struct sync_page_end *end)
     buffer_append(out, &trailer, sizeof(trailer));
 }
 
-static const struct sync_encoder ENCODER = {
-    .start = encode_start,
-    .event = encode_event,
-    .end = encode_end,
+#define ENCODER                                                                                    \
+    {                                                                                              \
+        .start = encode_start, .event = encode_event, .end = encode_end                            \
+    }
+
+/* Each endpoint has one of its own; it is by its address that sync/ tells them apart. */
+static const struct sync_encoder ENCODERS[STAGE_ENCODERS_MAX] = {
+    ENCODER, ENCODER, ENCODER, ENCODER, ENCODER, ENCODER, ENCODER,
 };
 
 /* --- Pulling --- */
@@ -281,6 +285,7 @@ static void on_page(struct sync_pull *pull, struct shared *page)
     SLUICE_ASSERT(puller->credit > 0 || puller->pages == 0 || puller->cut_off);
     puller->cut_off = false;
     take_page(puller, page->bytes);
+    puller->page_data = page->bytes.data;
     if (puller->credit > 0 && puller->credit != CREDIT_ENDLESS) {
         puller->credit--;
     }
@@ -335,7 +340,8 @@ static struct puller *prepare_pull(struct stage *stage, const char *store_id, bo
     puller->live = live;
     puller->credit = CREDIT_ENDLESS;
     puller->body->puller = puller;
-    puller->body->pull = (struct sync_pull){.live = live, .encoder = &ENCODER, .ops = &OPS};
+    puller->body->pull = (struct sync_pull){
+        .live = live, .encoder = &ENCODERS[stage->pulls++ % stage->encoders], .ops = &OPS};
     puller->next = stage->pullers;
     stage->pullers = puller;
     return puller;

@@ -55,6 +55,7 @@ struct puller {
     size_t pages;            /* all */
     size_t page_events;      /* in the last page */
     uint64_t page_remaining; /* after the last page */
+    const void *page_data;   /* the last page's; only to compare */
     bool ended;
     bool cancelled;
     enum sluice_status status;
@@ -68,7 +69,11 @@ struct stage {
     struct puller *pullers;
     uint64_t submissions;
     uint64_t answers;
+    unsigned encoders; /* how many the pulls have in turn: 1 to STAGE_ENCODERS_MAX; 1 at first */
+    unsigned pulls;
 };
+
+#define STAGE_ENCODERS_MAX 7u
 
 void stage_init(struct stage *stage, struct sync *sync); /* borrows */
 /* Cancels what still pulls, and frees all. No push may be under way. */

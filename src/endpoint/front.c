@@ -184,8 +184,8 @@ static void on_writable(struct net_conn *net)
     struct front_conn *conn = net_conn_user(net);
     if (conn->state == FRONT_SESSION) {
         front_ws_writable(conn);
-    } else if (conn->state == FRONT_EXCHANGE && conn->http->ops != NULL && !conn->http->ended) {
-        conn->http->ops->writable(conn->http->user);
+    } else if (conn->state != FRONT_CLOSED) {
+        front_http_writable(conn);
     }
 }
 

@@ -1,8 +1,9 @@
 /* front_http: HTTP requests in, responses out. See front.h.
  *
- * One request at a time a connection: while an endpoint answers, reading is paused, and what had
- * already come of a next request waits in the backlog (at most one read's worth). Every response
- * carries the CORS headers, since browsers ask from other origins. */
+ * One request at a time a connection: while an endpoint answers, and while the peer does not read
+ * its answers (`awaits_room`), reading is paused, and what had already come of a next request waits
+ * in the backlog (at most one read's worth). Every response carries the CORS headers, since
+ * browsers ask from other origins. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,11 +227,24 @@ static bool dispatch(struct front_conn *conn, struct slice rest)
     return false;
 }
 
+/* After a response: a peer that asks on and on but does not read its answers is not read from
+ * either. True: what came of the next request waits for front_http_writable. */
+static bool await_room(struct front_conn *conn, struct slice rest)
+{
+    if (!net_conn_full(conn->net)) {
+        return false;
+    }
+    conn->http->awaits_room = true;
+    keep_for_later(conn, rest);
+    net_conn_pause(conn->net);
+    return true;
+}
+
 void front_http_bytes(struct front_conn *conn, char *data, size_t bytes)
 {
     struct slice input = slice_make(data, bytes);
     struct exchange *exchange = conn->http;
-    if (conn->state == FRONT_EXCHANGE) {
+    if (conn->state == FRONT_EXCHANGE || exchange->awaits_room) {
         keep_for_later(conn, input); /* reading is paused, but this was already on its way */
         return;
     }
@@ -256,7 +270,7 @@ void front_http_bytes(struct front_conn *conn, char *data, size_t bytes)
             }
             break;
         case HTTP_END:
-            if (!dispatch(conn, input)) {
+            if (!dispatch(conn, input) || await_room(conn, input)) {
                 return;
             }
             break;
@@ -264,6 +278,37 @@ void front_http_bytes(struct front_conn *conn, char *data, size_t bytes)
             refuse_parse_error(conn);
             return;
         }
+    }
+}
+
+/* Goes on with what came while reading was paused. */
+static void take_backlog(struct front_conn *conn)
+{
+    struct buffer backlog = conn->http->backlog;
+    buffer_init(&conn->http->backlog, BACKLOG_BYTES_MAX);
+    if (backlog.bytes > 0) {
+        front_http_bytes(conn, backlog.data, backlog.bytes);
+    }
+    buffer_deinit(&backlog);
+    bool is_http = conn->http != NULL;
+    if (is_http && conn->state != FRONT_EXCHANGE && !conn->http->awaits_room) {
+        net_conn_resume(conn->net);
+    } else if (conn->state == FRONT_SESSION) {
+        front_ws_update_reading(conn);
+    }
+}
+
+void front_http_writable(struct front_conn *conn)
+{
+    struct exchange *exchange = conn->http;
+    if (exchange->awaits_room) {
+        exchange->awaits_room = false;
+        take_backlog(conn);
+        if (conn->state != FRONT_CLOSED) {
+            front_conn_arm(conn);
+        }
+    } else if (conn->state == FRONT_EXCHANGE && exchange->ops != NULL && !exchange->ended) {
+        exchange->ops->writable(exchange->user);
     }
 }
 
@@ -278,17 +323,8 @@ static void finish(struct exchange *exchange)
     front_give_inflight(conn->front, exchange->inflight_bytes);
     exchange->inflight_bytes = 0;
     buffer_deinit(&exchange->body);
-    if (exchange->dispatching || !next_request(conn)) {
-        return;
-    }
-    struct buffer backlog = exchange->backlog;
-    buffer_init(&exchange->backlog, BACKLOG_BYTES_MAX);
-    if (backlog.bytes > 0) {
-        front_http_bytes(conn, backlog.data, backlog.bytes);
-    }
-    buffer_deinit(&backlog);
-    if (conn->state != FRONT_EXCHANGE) {
-        net_conn_resume(conn->net);
+    if (!exchange->dispatching && next_request(conn) && !await_room(conn, SLICE_EMPTY)) {
+        take_backlog(conn);
     }
 }
 

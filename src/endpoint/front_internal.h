@@ -43,6 +43,7 @@ struct exchange {
     bool head_only;        /* HEAD */
     bool ended;            /* the exchange has ended; the connection goes on */
     bool dispatching;      /* its endpoint is on the stack */
+    bool awaits_room;      /* between requests: until its output is writable again */
     size_t inflight_bytes; /* taken for the body */
     uint64_t timer_at_ms;  /* 0: not set */
 };
@@ -84,6 +85,7 @@ void front_conn_close(struct front_conn *conn);
 
 /* front_http.c */
 void front_http_bytes(struct front_conn *conn, char *data, size_t bytes);
+void front_http_writable(struct front_conn *conn);
 void front_http_closed(struct front_conn *conn);
 struct exchange *front_http_create(struct front_conn *conn);
 void front_http_destroy(struct exchange *exchange);
@@ -97,6 +99,8 @@ void front_http_refuse(struct front_conn *conn, int status, const char *why);
 void front_ws_upgrade(struct front_conn *conn, const struct endpoint *endpoint);
 void front_ws_bytes(struct front_conn *conn, char *data, size_t bytes);
 void front_ws_writable(struct front_conn *conn);
+/* Reads or not, as the session wants it; after the upgrade of a connection that was paused. */
+void front_ws_update_reading(struct front_conn *conn);
 void front_ws_closed(struct front_conn *conn);
 
 #endif

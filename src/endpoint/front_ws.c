@@ -146,6 +146,11 @@ static void update_reading(struct session *session)
     }
 }
 
+void front_ws_update_reading(struct front_conn *conn)
+{
+    update_reading(conn->session);
+}
+
 /* A peer that asks but does not read its answers is not read from either. */
 static void pause_when_full(struct session *session)
 {

@@ -1,6 +1,8 @@
 // HTTP/1.1 as it should be, as old clients speak it, and as nobody should. Each refusal names the
 // problem, carries the CORS header (lib/http.mjs checks that of every response), and harms nobody else.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
 import test from 'node:test'
 import { HttpClient, ask, askRaw, buildRequest, syncTarget } from './lib/http.mjs'
 import { startServer } from './lib/server.mjs'
@@ -16,6 +18,7 @@ import {
   readAnswer,
   requestText,
 } from './lib/sync.mjs'
+import { pause } from './lib/wire.mjs'
 
 const server = await startServer({
   'log-level': 'error',
@@ -224,6 +227,35 @@ httpTest('fifty pushes in one write are admitted and answered in their order', (
 httpTest('pushes of 30,000 bytes each in one write', () =>
   pipelinesPushes(20, JSON.stringify('x'.repeat(30_000)), (wire, bytes) => wire.write(bytes)),
 )
+
+// Memory would otherwise grow with every answer that nobody reads.
+httpTest('a client that asks and asks without reading is not read from; then it gets every answer', async () => {
+  const ONE = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'
+  const PIECE = 1000
+  const PIECES_MAX = 1000 // 40 MB, far more than the sockets' own buffers take
+  const socket = net.connect(server.port, '127.0.0.1').pause()
+  const taken = () => new Promise((resolve) => socket.write(ONE.repeat(PIECE), () => resolve(true)))
+  let pieces = 0
+  let last = null
+  do {
+    last = taken()
+    pieces++
+  } while (pieces < PIECES_MAX && (await Promise.race([last, pause(1000)])))
+  assert.ok(pieces < PIECES_MAX, 'the server took all, and holds the answers')
+  let answers = 0
+  let rest = ''
+  socket.setEncoding('latin1').on('data', (text) => {
+    const parts = (rest + text).split('HTTP/1.1 200 ')
+    answers += parts.length - 1
+    rest = parts.at(-1).slice(-12)
+    if (answers === pieces * PIECE) {
+      socket.destroy()
+    }
+  })
+  socket.resume()
+  await once(socket, 'close')
+  assert.equal(answers, pieces * PIECE)
+})
 
 httpTest('pipelined pushes, cut at odd places', () =>
   pipelinesPushes(20, '"é漢😀"', async (wire, bytes) => {

@@ -1,8 +1,13 @@
 /* endpoint_electric: see endpoint_electric.h.
  *
- *   pull ─▶ first page ─┬─▶ events, or not live: 200 with the page
- *                       └─▶ nothing, live: wait ─┬─▶ on_page: 200 with the page
- *                                                └─▶ on_timer, on_drain: 204, the client asks again
+ *   pull ─▶ first page ─┬─▶ events, or not to wait: 200 with the page
+ *                       └─▶ nothing, to wait ─┬─▶ on_page: 200 with the page
+ *                                             └─▶ on_timer, on_drain: 204, the client asks again
+ *
+ * Whoever has events and asks live for more is first told, by an empty page, that there are none:
+ * until then the client holds its own events back, because it takes any page with events for one of
+ * several. Only with the offset of that answer it waits. A first request without a handle is never
+ * made to wait either; the app may be waiting for it to start.
  *
  * The offset and the handle that the client is to come back with are headers; they are the sequence
  * number of the last event sent and the store's backend id, so they outlive a restart. Responses
@@ -23,6 +28,7 @@ struct electric_poll {
     struct sync_pull pull; /* first member */
     struct endpoint_electric *endpoint;
     struct exchange *exchange;
+    bool live; /* asked for, whether it waits or not */
     char handle[BACKEND_ID_BYTES_MAX];
 };
 
@@ -48,14 +54,14 @@ static int pull_http_status(enum sluice_status status)
 }
 
 /* The poll is over: answers and frees it. `body` is a page, or empty for 204. */
-static void respond(struct electric_poll *poll, int http_status, struct slice body)
+static void respond(struct electric_poll *poll, int http_status, struct slice body, bool has_events)
 {
     struct buffer headers;
     buffer_init(&headers, HEADERS_BYTES_MAX);
     buffer_append_literal(&headers, "electric-handle: ");
     buffer_append_slice(&headers, slice_of_string(poll->pull.backend_id));
     buffer_append_literal(&headers, "\r\nelectric-offset: ");
-    electric_append_offset(&headers, poll->pull.sent);
+    electric_append_offset(&headers, poll->pull.sent, !(poll->live && has_events));
     buffer_append_literal(&headers, "\r\naccess-control-expose-headers: electric-handle, "
                                     "electric-offset\r\n");
     sync_pull_cancel(&poll->pull);
@@ -69,7 +75,9 @@ static void on_page(struct sync_pull *pull, struct shared *page)
 {
     struct electric_poll *poll = (struct electric_poll *)pull;
     if (pull->page_events > 0 || !pull->live) {
-        respond(poll, 200, page->bytes);
+        respond(poll, 200, page->bytes, pull->page_events > 0);
+    } else if (front_draining(poll->endpoint->http.front)) {
+        respond(poll, 204, SLICE_EMPTY, false);
     }
 }
 
@@ -110,14 +118,15 @@ static void on_timer(void *user)
         exchange_start_timer(poll->exchange, poll->endpoint->long_poll_ms); /* not even read yet */
         return;
     }
-    respond(poll, 204, SLICE_EMPTY);
+    respond(poll, 204, SLICE_EMPTY, false);
 }
 
+/* One that has not even been read yet is answered by on_page. */
 static void on_drain(void *user)
 {
     struct electric_poll *poll = user;
     if (poll->pull.live && poll->pull.backend_id[0] != '\0') {
-        respond(poll, 204, SLICE_EMPTY);
+        respond(poll, 204, SLICE_EMPTY, false);
     }
 }
 
@@ -162,12 +171,13 @@ static void pull(struct http_endpoint *http, struct exchange *exchange, struct s
     }
     poll->endpoint = endpoint;
     poll->exchange = exchange;
+    poll->live = asked.live;
     if (asked.has_handle && asked.handle.bytes > 0) {
         memcpy(poll->handle, asked.handle.data, asked.handle.bytes);
     }
     poll->pull = (struct sync_pull){
         .store_id = asked.store_id,
-        .live = asked.live,
+        .live = asked.live && asked.knows_end,
         .has_cursor = asked.has_handle,
         .cursor_backend_id = slice_make(poll->handle, asked.handle.bytes),
         .cursor = asked.seq_num,

@@ -1,12 +1,16 @@
 /* endpoint_s2: see endpoint_s2.h.
  *
- *   start ─▶ first page ─▶ on_page: batch … ─┬─▶ not live, at the tail: [DONE], end
- *              │ refused                     ├─▶ live: on_page, on_timer (ping) … until the peer
- * goes ▼                             └─▶ drain: end an error event
+ *   pull ─┬─▶ on_page: batch … ─┬─▶ not live, at the tail: [DONE], end
+ *         │                     ├─▶ live: on_page, on_timer (ping) … until the peer goes
+ *         │                     └─▶ on_drain; a failure: end
+ *         └─▶ refused: an error event
  *
  * The client does not look at a pull's HTTP status: an answer without events makes it ask again at
  * once. So a refused pull carries its reason as an `error` event, which ends the client's pull,
- * beside the status that says the same to everybody else. Loop thread. */
+ * beside the status that says the same to everybody else. A stream that has begun ends without one,
+ * whatever happens: after an error the client would ask again from where this stream began, get
+ * events a second time and give up for good; after an end it asks from where it is, and if the
+ * trouble lasts, that request is refused. Only [DONE] says that nothing is missing. Loop thread. */
 #include "endpoint/endpoint_s2.h"
 
 #include <stdlib.h>
@@ -46,20 +50,35 @@ static void start_response(struct s2_stream *stream)
     }
 }
 
-static void refuse(struct endpoint_s2 *endpoint, struct exchange *exchange,
+static void report(struct endpoint_s2 *endpoint, struct exchange *exchange,
                    enum sluice_status status, struct slice store_id, const char *message)
 {
     const struct http_endpoint_options *options = &endpoint->http.options;
-    struct buffer body;
     if (options->refused != NULL) {
         options->refused(options->user, status, store_id, exchange_request(exchange)->peer,
                          message);
     }
+}
+
+static void refuse(struct endpoint_s2 *endpoint, struct exchange *exchange,
+                   enum sluice_status status, struct slice store_id, const char *message)
+{
+    struct buffer body;
+    report(endpoint, exchange, status, store_id, message);
     buffer_init(&body, EVENT_BYTES_MAX);
     s2_append_error(&body, slice_of_string(message));
     exchange_respond(exchange, sluice_status_http(status), "text/event-stream", buffer_slice(&body),
                      SLICE_EMPTY);
     buffer_deinit(&body);
+}
+
+/* The client asks again from where it is. */
+static void end_early(struct s2_stream *stream)
+{
+    sync_pull_cancel(&stream->pull);
+    start_response(stream);
+    exchange_end(stream->exchange);
+    free(stream);
 }
 
 static void on_page(struct sync_pull *pull, struct shared *page)
@@ -69,7 +88,9 @@ static void on_page(struct sync_pull *pull, struct shared *page)
     if (pull->page_events > 0) {
         exchange_write(stream->exchange, SLICE_EMPTY, page, SLICE_EMPTY);
     }
-    if (pull->live) {
+    if (pull->live && front_draining(stream->endpoint->http.front)) {
+        end_early(stream); /* it came after the drain had begun */
+    } else if (pull->live) {
         exchange_start_timer(stream->exchange, stream->endpoint->ping_interval_ms);
     }
 }
@@ -91,11 +112,7 @@ static void on_end(struct sync_pull *pull, enum sluice_status status,
     } else if (!stream->started) {
         refuse(stream->endpoint, stream->exchange, status, SLICE_EMPTY, error->message);
     } else {
-        struct buffer event;
-        buffer_init(&event, EVENT_BYTES_MAX);
-        s2_append_error(&event, slice_of_string(error->message));
-        exchange_write(stream->exchange, buffer_slice(&event), NULL, SLICE_EMPTY);
-        buffer_deinit(&event);
+        report(stream->endpoint, stream->exchange, status, SLICE_EMPTY, error->message);
         exchange_end(stream->exchange);
     }
     free(stream);
@@ -129,15 +146,11 @@ static void on_timer(void *user)
     exchange_start_timer(stream->exchange, stream->endpoint->ping_interval_ms);
 }
 
-/* A clean end of a live stream makes the client ask again from where it is. */
 static void on_drain(void *user)
 {
     struct s2_stream *stream = user;
     if (stream->pull.live) {
-        sync_pull_cancel(&stream->pull);
-        start_response(stream);
-        exchange_end(stream->exchange);
-        free(stream);
+        end_early(stream);
     }
 }
 

@@ -148,14 +148,18 @@ static void on_pull(struct http_endpoint *endpoint, struct exchange *exchange)
     struct arena arena;
     struct slice encoded;
     struct slice args;
+    if (exchange_body(exchange).bytes > 0) {
+        /* It would be kept, and counted as in flight, for as long as the answer takes. */
+        http_endpoint_refuse(endpoint, exchange, 413, SLUICE_LIMIT, SLICE_EMPTY,
+                             "a pull has no body");
+        return;
+    }
     arena_init(&arena, ARGS_BYTES_MAX);
     if (!http_query_find(exchange_request(exchange)->query, "args", &encoded) ||
         json_parameter_decode(encoded, &arena, &args) != SLUICE_OK) {
-        http_endpoint_refuse(endpoint, exchange, 422, SLUICE_MALFORMED, SLICE_EMPTY,
-                             "the parameter args must be JSON, percent-encoded once or twice");
-    } else {
-        endpoint->pull(endpoint, exchange, args, &arena);
+        args = SLICE("");
     }
+    endpoint->pull(endpoint, exchange, args, &arena);
     arena_deinit(&arena);
 }
 

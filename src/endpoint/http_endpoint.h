@@ -19,7 +19,8 @@ struct http_endpoint_options {
 struct http_endpoint {
     struct http_endpoint_options options;
     struct front *front; /* once it is there */
-    /* Answers a GET; `args` is its JSON, in the arena, which lasts for the call only. */
+    /* Answers a GET; `args` is its JSON, in the arena, which lasts for the call only; empty when
+     * there is none that can be understood. */
     void (*pull)(struct http_endpoint *endpoint, struct exchange *exchange, struct slice args,
                  struct arena *arena);
 };

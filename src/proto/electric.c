@@ -7,20 +7,21 @@
 
 #define INSERT_END "},\"headers\":{\"operation\":\"insert\",\"relation\":[\"public\",\"events\"]}}"
 
-/* "17_0", and "-1" for the start, as Electric itself writes it. */
-static enum sluice_status decode_offset(struct slice text, uint64_t *seq_num,
+/* "17_0", "17_1", and "-1" for the start, as Electric itself writes it. */
+static enum sluice_status decode_offset(struct slice text, struct electric_pull *out,
                                         struct sluice_error *error)
 {
     unsigned long long number = 0;
+    char last = text.bytes >= 3 ? text.data[text.bytes - 1] : '\0';
     if (slice_equal(text, SLICE("-1"))) {
-        *seq_num = 0;
         return SLUICE_OK;
     }
-    if (text.bytes < 3 || text.data[text.bytes - 2] != '_' || text.data[text.bytes - 1] != '0' ||
+    if ((last != '0' && last != '1') || text.data[text.bytes - 2] != '_' ||
         !slice_to_u64(slice_make(text.data, text.bytes - 2), &number) || number > SEQ_NUM_MAX) {
         return error_set(error, SLUICE_INVALID, "handle.value.offset is not one of this server's");
     }
-    *seq_num = number;
+    out->seq_num = number;
+    out->knows_end = last == '1';
     return SLUICE_OK;
 }
 
@@ -51,7 +52,7 @@ static enum sluice_status decode_handle(struct slice text, struct arena *arena,
         return field_missing(error, "handle.value.offset or handle.value.handle");
     }
     out->has_handle = true;
-    return decode_offset(offset, &out->seq_num, error);
+    return decode_offset(offset, out, error);
 }
 
 enum sluice_status electric_decode_pull(struct slice args, struct arena *arena,
@@ -65,7 +66,8 @@ enum sluice_status electric_decode_pull(struct slice args, struct arena *arena,
     enum sluice_status status = SLUICE_OK;
     json_reader_init(&reader, args);
     if (json_peek(&reader) != JSON_OBJECT || !json_enter_object(&reader)) {
-        return error_set(error, SLUICE_INVALID, "args must be an object");
+        return error_set(error, SLUICE_INVALID,
+                         "args must be a JSON object, percent-encoded once or twice");
     }
     while (status == SLUICE_OK && json_next_key(&reader, &key)) {
         if (json_key_is(key, "storeId")) {
@@ -133,8 +135,8 @@ void electric_page_end(struct buffer *out, bool any_event, bool up_to_date)
     buffer_append_byte(out, ']');
 }
 
-void electric_append_offset(struct buffer *out, uint64_t seq_num)
+void electric_append_offset(struct buffer *out, uint64_t seq_num, bool knows_end)
 {
     buffer_append_u64(out, seq_num);
-    buffer_append_literal(out, "_0");
+    buffer_append_slice(out, knows_end ? SLICE("_1") : SLICE("_0"));
 }

@@ -1,6 +1,8 @@
 /* electric: what `makeSyncBackend` of @livestore/sync-electric asks and is answered: pull arguments
- * in, arrays of insert operations out. An offset is "<sequence number>_0" of the last event sent, a
- * handle the store's backend id. Facts: the 0.4.0 package (api-schema, index). Pure. */
+ * in, arrays of insert operations out. A handle is the store's backend id. An offset is the
+ * sequence number of the last event sent and whether the client knows that it was the last: "17_0"
+ * after a live answer with events, "17_1" after any other. Facts: the 0.4.0 package (api-schema,
+ * index). Pure. */
 #ifndef SLUICE_PROTO_ELECTRIC_H
 #define SLUICE_PROTO_ELECTRIC_H
 
@@ -18,6 +20,7 @@ struct electric_pull {
     bool has_handle;
     struct slice handle; /* with has_handle */
     uint64_t seq_num;    /* with has_handle: of the offset; 0: from the start */
+    bool knows_end;      /* with has_handle: the offset says so */
     bool live;
 };
 
@@ -32,7 +35,7 @@ void electric_page_start(struct buffer *out);
 void electric_page_event(struct buffer *out, const struct event *event, bool first);
 void electric_page_end(struct buffer *out, bool any_event, bool up_to_date);
 
-/* "17_0" */
-void electric_append_offset(struct buffer *out, uint64_t seq_num);
+/* "17_0", or "17_1" */
+void electric_append_offset(struct buffer *out, uint64_t seq_num, bool knows_end);
 
 #endif

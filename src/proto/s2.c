@@ -36,7 +36,8 @@ enum sluice_status s2_decode_pull(struct slice args, struct arena *arena, struct
     enum sluice_status status = SLUICE_OK;
     json_reader_init(&reader, args);
     if (json_peek(&reader) != JSON_OBJECT || !json_enter_object(&reader)) {
-        return error_set(error, SLUICE_INVALID, "args must be an object");
+        return error_set(error, SLUICE_INVALID,
+                         "args must be a JSON object, percent-encoded once or twice");
     }
     while (status == SLUICE_OK && json_next_key(&reader, &key)) {
         if (json_key_is(key, "storeId")) {

@@ -615,6 +615,182 @@ static void reads_beside_appends_see_one_moment_of_the_log(void **state)
     assert_int_equal(fixture_info(log, STORE).head, 200);
 }
 
+/* --- Reading by position --- */
+
+static void ignore_read(struct eventlog_read *read)
+{
+    (void)read;
+}
+
+static void read_at(struct log_fixture *log, struct slice store_id, uint64_t position,
+                    size_t events_max, struct collected *got)
+{
+    collected_prepare(got, store_id, 0, events_max, ignore_read);
+    got->read.by_position = true;
+    got->read.position = position;
+    eventlog_submit_read(log->log, &got->read);
+    fixture_wait(log);
+    if (got->read.status != SLUICE_OK) {
+        fail_msg("position %llu: %s", (unsigned long long)position, got->read.error.message);
+    }
+}
+
+/* The read at each position gives the events from it on, and the cursor before them. */
+static void check_every_position(struct log_fixture *log, const struct event *events, size_t count)
+{
+    for (size_t position = 0; position < count; position++) {
+        struct collected got = {0};
+        read_at(log, STORE, position, 3, &got);
+        size_t expected = count - position < 3 ? count - position : 3;
+        assert_int_equal(got.count, expected);
+        for (size_t i = 0; i < expected; i++) {
+            assert_int_equal(got.events[i].position, position + i);
+            assert_int_equal(got.events[i].seq_num, events[position + i].seq_num);
+            assert_int_equal(got.events[i].parent_seq_num, events[position + i].parent_seq_num);
+        }
+        assert_int_equal(got.read.after_seq_num, events[position].parent_seq_num);
+        assert_true(got.read.after_is_stored);
+        assert_int_equal(got.read.last_seq_num, events[position + expected - 1].seq_num);
+        assert_int_equal(got.read.remaining, count - position - expected);
+        assert_int_equal(got.read.info.event_count, count);
+        collected_deinit(&got);
+    }
+}
+
+static void a_position_is_found_in_a_log_without_gaps(void **state)
+{
+    struct log_fixture *log = *state;
+    enum { COUNT = 40 };
+    struct event events[COUNT];
+    append_range(log, STORE, 1, 15);
+    append_range(log, STORE, 16, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        events[i] = fixture_event(i + 1, i);
+    }
+    check_every_position(log, events, COUNT);
+}
+
+/* Gaps that lead a search astray, whatever it guesses from: the sequence numbers of the `count`
+ * events are made from the first to the last by `next`. */
+static void check_gaps(struct log_fixture *log, size_t count, uint64_t (*next)(uint64_t, size_t))
+{
+    struct event events[64];
+    uint64_t parent = 0;
+    assert_true(count <= 64);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t seq_num = next(parent, i);
+        assert_true(seq_num > parent && seq_num <= 9007199254740991);
+        events[i] = fixture_event(seq_num, parent);
+        parent = seq_num;
+    }
+    assert_int_equal(fixture_append(log, STORE, 0, events, count, NULL), SLUICE_OK);
+    check_every_position(log, events, count);
+}
+
+static uint64_t doubled(uint64_t parent, size_t index)
+{
+    return index < 53 ? (UINT64_C(1) << index) : parent + 1;
+}
+
+static void a_position_is_found_where_each_gap_is_twice_the_one_before(void **state)
+{
+    check_gaps(*state, 60, doubled);
+}
+
+static uint64_t halved(uint64_t parent, size_t index)
+{
+    (void)index;
+    return parent + (9007199254740991 - parent + 1) / 2;
+}
+
+static void a_position_is_found_where_each_gap_is_half_the_one_before(void **state)
+{
+    check_gaps(*state, 53, halved);
+}
+
+static uint64_t far_apart(uint64_t parent, size_t index)
+{
+    return index == 30 ? 9007199254740991 - 29 : parent + 1;
+}
+
+static void a_position_is_found_on_both_sides_of_a_huge_jump(void **state)
+{
+    check_gaps(*state, 60, far_apart);
+}
+
+static uint64_t late(uint64_t parent, size_t index)
+{
+    return index == 0 ? 9007199254740991 - 49 : parent + 1;
+}
+
+static void a_position_is_found_in_a_log_that_begins_late(void **state)
+{
+    check_gaps(*state, 50, late);
+}
+
+static uint64_t uneven(uint64_t parent, size_t index)
+{
+    uint64_t random = (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    return parent + 1 + ((random >> 8) & ((UINT64_C(1) << (random >> 59)) - 1));
+}
+
+static void a_position_is_found_among_uneven_gaps(void **state)
+{
+    check_gaps(*state, 64, uneven);
+}
+
+static void nothing_is_read_from_the_tail_or_past_it(void **state)
+{
+    struct log_fixture *log = *state;
+    static const uint64_t POSITIONS[] = {3, 4, 1000, SIZE_MAX / 2, UINT64_MAX};
+    struct event events[] = {fixture_event(3, 0), fixture_event(1000, 3),
+                             fixture_event(9007199254740991, 1000)};
+    assert_int_equal(fixture_append(log, STORE, 0, events, 3, NULL), SLUICE_OK);
+    for (size_t i = 0; i < sizeof POSITIONS / sizeof *POSITIONS; i++) {
+        struct collected got = {0};
+        read_at(log, STORE, POSITIONS[i], 10, &got);
+        assert_int_equal(got.count, 0);
+        assert_int_equal(got.read.after_seq_num, 9007199254740991);
+        assert_int_equal(got.read.last_seq_num, 9007199254740991);
+        assert_true(got.read.after_is_stored);
+        assert_int_equal(got.read.remaining, 0);
+        assert_int_equal(got.read.info.event_count, 3);
+        collected_deinit(&got);
+    }
+}
+
+static void a_store_without_events_has_only_a_tail(void **state)
+{
+    struct log_fixture *log = *state;
+    append_range(log, SLICE("another"), 1, 5);
+    for (uint64_t position = 0; position < 3; position++) {
+        struct collected got = {0};
+        read_at(log, STORE, position, 10, &got);
+        assert_int_equal(got.count, 0);
+        assert_int_equal(got.read.last_seq_num, 0);
+        assert_int_equal(got.read.info.event_count, 0);
+        assert_int_equal(got.read.remaining, 0);
+        collected_deinit(&got);
+    }
+}
+
+static void positions_of_two_stores_are_their_own(void **state)
+{
+    struct log_fixture *log = *state;
+    append_range(log, STORE, 1, 4);
+    append_range(log, SLICE("store-b"), 1, 2);
+    append_range(log, STORE, 5, 8);
+    append_range(log, SLICE("store-b"), 3, 9);
+    struct collected got = {0};
+    read_at(log, SLICE("store-b"), 2, 1, &got);
+    assert_int_equal(got.events[0].seq_num, 3);
+    collected_deinit(&got);
+    read_at(log, STORE, 4, 1, &got);
+    assert_int_equal(got.events[0].seq_num, 5);
+    assert_int_equal(got.read.remaining, 3);
+    collected_deinit(&got);
+}
+
 /* --- Both engines --- */
 
 #define CONTRACT(X)                                                                                \
@@ -640,7 +816,16 @@ static void reads_beside_appends_see_one_moment_of_the_log(void **state)
     X(appends_of_one_store_in_one_group_build_on_each_other)                                       \
     X(a_done_may_submit_again)                                                                     \
     X(a_probe_of_a_healthy_log_succeeds)                                                           \
-    X(reads_beside_appends_see_one_moment_of_the_log)
+    X(reads_beside_appends_see_one_moment_of_the_log)                                              \
+    X(a_position_is_found_in_a_log_without_gaps)                                                   \
+    X(a_position_is_found_where_each_gap_is_twice_the_one_before)                                  \
+    X(a_position_is_found_where_each_gap_is_half_the_one_before)                                   \
+    X(a_position_is_found_on_both_sides_of_a_huge_jump)                                            \
+    X(a_position_is_found_in_a_log_that_begins_late)                                               \
+    X(a_position_is_found_among_uneven_gaps)                                                       \
+    X(nothing_is_read_from_the_tail_or_past_it)                                                    \
+    X(a_store_without_events_has_only_a_tail)                                                      \
+    X(positions_of_two_stores_are_their_own)
 
 #define ON_SQLITE(test) {"sqlite: " #test, test, setup_sqlite, teardown, NULL},
 #define ON_MEMORY(test) {"memory: " #test, test, setup_memory, teardown, NULL},

@@ -9,13 +9,16 @@
  * Owns the socket, its output and its TLS session. Loop thread. Invariants: at most one uv_write is
  * under way, and while it is, `inflight` holds its bytes and nobody moves them; after `shut`,
  * nothing is called but `closed`, once. */
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "base/assert.h"
 #include "net/net_internal.h"
 
 #define PIECES_MAX 64u
 #define KEEPALIVE_SECONDS 60u
+#define MOVED_LOOK_MS 100u /* how often the system's own queue is looked at */
 
 struct closing {
     uv_timer_t timer;
@@ -105,6 +108,18 @@ static void finish_close(struct net_conn *conn)
     }
 }
 
+/* Bytes that the system has taken and the peer's system has not. */
+static int system_queue_bytes(const struct net_conn *conn)
+{
+    uv_os_fd_t descriptor = -1;
+    int bytes = 0;
+    if (uv_fileno((const uv_handle_t *)&conn->tcp, &descriptor) != 0 ||
+        ioctl(descriptor, SIOCOUTQ, &bytes) != 0) {
+        return 0;
+    }
+    return bytes;
+}
+
 static void on_written(uv_write_t *write, int status)
 {
     struct net_conn *conn = write->data;
@@ -157,6 +172,10 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
         buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
     }
     conn->write->data = conn;
+    conn->system_queue_bytes = system_queue_bytes(conn);
+    if (queued(conn) > NET_OUTPUT_BYTES_HIGH) {
+        conn->was_full = true; /* TLS has added to it */
+    }
     if (uv_write(conn->write, (uv_stream_t *)&conn->tcp, buffers, count, on_written) != 0) {
         net_conn_abort(conn);
     }
@@ -275,9 +294,23 @@ bool net_conn_full(const struct net_conn *conn)
     return queued(conn) > NET_OUTPUT_BYTES_HIGH;
 }
 
-uint64_t net_conn_output_moved_ms(const struct net_conn *conn)
+/* The system says that there is room only when a third of its queue is free, which can be a
+ * megabyte, and libuv says so only when the whole write is done. A peer that reads slowly shows
+ * before that, by what is left in the system's queue. */
+uint64_t net_conn_output_moved_ms(struct net_conn *conn)
 {
-    return queued(conn) == 0 ? uv_now(&conn->loop->uv) : conn->output_moved_ms;
+    uint64_t now = uv_now(&conn->loop->uv);
+    if (queued(conn) == 0) {
+        return now;
+    }
+    if (conn->inflight != NULL && !conn->shut && now >= conn->output_moved_ms + MOVED_LOOK_MS) {
+        int bytes = system_queue_bytes(conn);
+        if (bytes != conn->system_queue_bytes) {
+            conn->system_queue_bytes = bytes;
+            conn->output_moved_ms = now;
+        }
+    }
+    return conn->output_moved_ms;
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)

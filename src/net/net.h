@@ -100,8 +100,8 @@ size_t net_conn_output_bytes(const struct net_conn *conn);
 /* Whether that is above NET_OUTPUT_BYTES_HIGH. */
 bool net_conn_full(const struct net_conn *conn);
 /* When output last moved (or was empty), by net_loop_now_ms: a peer that has stopped reading shows.
- */
-uint64_t net_conn_output_moved_ms(const struct net_conn *conn);
+ * That it moved may be noticed only here, so it must be asked again before a peer is judged. */
+uint64_t net_conn_output_moved_ms(struct net_conn *conn);
 
 /* Stops and resumes reading, so that a peer that sends too fast waits in its own buffers. */
 void net_conn_pause(struct net_conn *conn);

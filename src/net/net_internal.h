@@ -42,6 +42,7 @@ struct net_conn {
     uv_write_t *write;
     uv_timer_t *close_timer; /* while closing with output left */
     uint64_t output_moved_ms;
+    int system_queue_bytes; /* when output was last seen to move */
     bool dirty;
     bool was_full; /* `writable` is due */
     bool paused;

@@ -249,6 +249,24 @@ test('idle time begins when the answer has been given, not when it was asked for
   })
 })
 
+test('a client that reads slowly but steadily is not taken for one that has stopped', async () => {
+  await withServer({ ...QUIET, 'stall-timeout': '400ms' }, async (server) => {
+    await fill(server, 'slow', 40)
+    const client = await HttpClient.connect(server)
+    const body = requestText(1, 'SyncHttpRpc.Pull', pullPayload('slow'))
+    client.send('POST', syncTarget('slow'), { body })
+    const { wire } = client
+    for (let taken = 0; taken < 4_000_000 && !wire.closed; taken = wire.bytes.length) {
+      await wire.until(() => wire.closed || wire.bytes.length > taken, 'more of the answer')
+      wire.socket.pause()
+      await pause(50)
+      wire.socket.resume()
+    }
+    assert.deepEqual(readAnswer(await client.response()).chunks.seqs, range(1, 40))
+    client.close()
+  })
+})
+
 test('a server that was frozen hears its clients before it judges their silence', async () => {
   const flags = { ...QUIET, 'idle-timeout': '300ms', 'head-timeout': '300ms', 'ping-interval': '100ms' }
   await withServer(flags, async (server) => {

@@ -165,8 +165,8 @@ const damagedPages = async (t) => {
   for (let i = 0; i < (t.rounds ?? 12); i++) {
     const data = path.join(await makeDirectory(t), 'copy')
     cpSync(original, data, { recursive: true })
-    const noise = Buffer.alloc(random.integer(1, 4096), 0).map(() => random.integer(0, 255))
-    overwrite(path.join(data, databaseName), random.integer(1, pages - 2) * 4096 + random.integer(0, 100), noise)
+    const noise = Buffer.alloc(random.pick([1, 20, 4096])).map(() => random.integer(0, 255))
+    overwrite(path.join(data, databaseName), random.integer(4096, (pages - 2) * 4096), noise)
     const outcome = await assertEitherRefusesOrReports(t, data)
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
   }

@@ -240,13 +240,16 @@ static void args_of_a_mebibyte_come_back_exactly(void **state)
     char *args = malloc(bytes);
     assert_non_null(args);
     for (size_t index = 0; index < bytes; index++) {
-        args[index] = (char)(' ' + (index * 31 + index / 4093) % 90);
+        char character = (char)(' ' + (index * 31 + index / 4093) % 90);
+        args[index] = character == '"' || character == '\\' ? '-' : character;
     }
     struct event events[3];
     for (size_t index = 0; index < 3; index++) {
         events[index] = fixture_event(index + 1, index);
         events[index].args = slice_make(args + index, bytes - index);
     }
+    memcpy(args, "  \"", 3); /* white space before a text is part of it */
+    args[bytes - 1] = '"';
     assert_int_equal(fixture_append(log, STORE, 0, events, 3, NULL), SLUICE_OK);
     struct collected got = {0};
     assert_int_equal(fixture_read(log, STORE, 0, 10, &got), SLUICE_OK);

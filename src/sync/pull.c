@@ -33,6 +33,7 @@ struct sync_page_read {
     struct buffer page;
     size_t events;
     int64_t last_created_at_ms;
+    uint64_t failures; /* the store's, when the read was submitted */
 };
 
 /* Reader thread. */
@@ -128,6 +129,7 @@ static enum sluice_status read_page(struct sync_pull *pull)
     reading->store = store;
     reading->pull = pull;
     reading->encoder = pull->encoder;
+    reading->failures = store->failures;
     buffer_init(&reading->page, SIZE_MAX / 2);
     reading->encoder->start(&reading->page);
     reading->read = (struct eventlog_read){
@@ -234,12 +236,14 @@ static void go_on(struct sync_pull *pull, uint64_t remaining)
 }
 
 /* A page's read also tells what the store's log has, which is news when nobody else is about to
- * find out. Its view may be older than what was known before a commit failed: then it is not. */
-static void learn_from(struct sync_store *store, const struct eventlog_read *read)
+ * find out. Its view may be older than the commit whose failure made the store unknown; then it
+ * tells nothing. */
+static void learn_from(struct sync_page_read *reading)
 {
-    if (read->status == SLUICE_OK && !store->known && !store->opening &&
-        read->info.head >= store->info.head) {
-        store_learn(store, &read->info);
+    struct sync_store *store = reading->store;
+    if (reading->read.status == SLUICE_OK && !store->known && !store->opening &&
+        reading->failures == store->failures) {
+        store_learn(store, &reading->read.info);
     }
 }
 
@@ -250,7 +254,7 @@ static void page_done(struct eventlog_read *read)
     struct sluice_error error = read->error;
     enum sluice_status status = read->status;
     store->sync->requests--;
-    learn_from(store, read);
+    learn_from(reading);
     struct sync_pull *pull = reading->pull;
     if (pull != NULL) {
         SLUICE_ASSERT(pull->state == SYNC_PULL_READING);

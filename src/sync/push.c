@@ -55,6 +55,7 @@ static void appended(struct eventlog_append *append)
         /* Whether a commit that failed left something behind is for the log to say. */
         push->error = append->error;
         store->known = false;
+        store->failures++;
         store_open(store);
     }
     finish(push);

@@ -9,10 +9,12 @@
 struct sync_store {
     struct sync *sync;
     struct sync_store *next_in_bucket;
-    unsigned uses; /* pushes, pulls and reads that point here */
-    bool known;    /* `info` is what the log says, and stays so: appends go through here only */
-    bool opening;  /* `open_read` is under way */
-    bool deciding; /* store_run is on the stack */
+    unsigned uses;     /* pushes, pulls and reads that point here */
+    bool known;        /* `info` is what the log says, and stays so: appends go through here only */
+    bool opening;      /* `open_read` is under way */
+    bool deciding;     /* store_run is on the stack */
+    uint64_t failures; /* appends that failed: what was read before the last one is not to be
+                          learnt from */
     struct eventlog_store_info info;
     struct sync_push *current;     /* between admission and publication */
     struct sync_push *queue_first; /* those that wait, in order of arrival */

@@ -238,14 +238,14 @@ static void hear(struct puller *puller, const struct heard *events, size_t count
     SLUICE_ASSERT(puller->heard != NULL);
     for (size_t i = 0; i < count; i++) {
         const struct heard *event = &events[i];
-        bool from_position = puller->body->pull.by_position && puller->heard_count == 0;
+        bool first = puller->heard_count == 0;
+        bool from_position = puller->body->pull.by_position && puller->pages == 0 && first;
         SLUICE_ASSERT(event->seq_num > puller->last_seq_num);
         /* Without a gap: */
         SLUICE_ASSERT(from_position || event->parent_seq_num == puller->last_seq_num);
         SLUICE_ASSERT(!from_position || event->position == puller->body->pull.position);
-        if (puller->heard_count > 0) {
-            SLUICE_ASSERT(event->position == puller->heard[puller->heard_count - 1].position + 1);
-        }
+        SLUICE_ASSERT(first ||
+                      event->position == puller->heard[puller->heard_count - 1].position + 1);
         puller->heard[puller->heard_count++] = *event;
         puller->last_seq_num = event->seq_num;
     }
@@ -266,9 +266,10 @@ static void take_page(struct puller *puller, struct slice page)
         uint64_t next_position = puller->heard[puller->heard_count - 1].position + 1;
         SLUICE_ASSERT(trailer.event_count == next_position + trailer.remaining);
     }
-    if (!pull->by_position || puller->heard_count > 0) {
-        SLUICE_ASSERT(pull->sent == puller->last_seq_num);
+    if (pull->by_position && puller->pages == 0 && trailer.events == 0) {
+        puller->last_seq_num = pull->sent; /* it has begun at the tail */
     }
+    SLUICE_ASSERT(pull->sent == puller->last_seq_num);
     SLUICE_ASSERT(strcmp(trailer.backend_id, pull->backend_id) == 0);
     memcpy(puller->backend_id, pull->backend_id, sizeof(puller->backend_id));
     puller->page_events = trailer.events;

@@ -51,7 +51,7 @@ struct puller {
     /* What it was told. */
     struct heard *heard; /* owned */
     size_t heard_count;
-    uint64_t last_seq_num;   /* of the last event heard; the cursor before that */
+    uint64_t last_seq_num;   /* of the last event heard; before that, where the pull began */
     size_t pages;            /* all */
     size_t page_events;      /* in the last page */
     uint64_t page_remaining; /* after the last page */

@@ -1,0 +1,191 @@
+// Two hundred peers at a time that come and break off, at any point of what a peer can do. Two others sync all
+// the while and notice nothing; afterwards the server holds what it held before.
+
+import http from 'node:http'
+import net from 'node:net'
+
+import { until } from '../lib/runner.mjs'
+import { makeDirectory, sanitizer, slowness, startServer } from '../lib/server.mjs'
+import { pullAll, pullRequest, pushRequest, syncPath } from '../lib/sync_cf.mjs'
+import { encodeFrame, encodeHandshake } from '../lib/websocket.mjs'
+import { plainEvents, randomEvents } from './lib/events.mjs'
+import { Journal } from './lib/journal.mjs'
+import { WsPusher } from './lib/pusher.mjs'
+
+const storeId = 'abused'
+const connectionsPerRound = 200
+const atOnce = 40
+const growthBytesMax = (6 << 20) * (sanitizer === undefined ? 1 : 8)
+
+/** A raw connection. `ended` resolves when it is gone, whoever ended it. */
+const connect = (port) =>
+  new Promise((resolve, reject) => {
+    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      socket.on('error', () => {})
+      socket.resume()
+      const ended = new Promise((gone) => socket.on('close', gone))
+      resolve({ socket, ended, firstBytes: new Promise((came) => socket.once('data', came)) })
+    })
+  })
+
+/** How a connection ends: with a reset, with an orderly end, or half closed and never heard of again. */
+const endings = [
+  (socket) => socket.resetAndDestroy(),
+  (socket) => socket.destroy(),
+  (socket) => socket.end(),
+]
+
+const handshake = (port) => encodeHandshake({ host: `127.0.0.1:${port}`, path: syncPath(storeId, 'ws') }).bytes
+
+const cut = (random, bytes) => bytes.subarray(0, random.integer(1, bytes.length - 1))
+
+const openSocket = async (port) => {
+  const connection = await connect(port)
+  connection.socket.write(handshake(port))
+  await Promise.race([connection.firstBytes, connection.ended])
+  return connection
+}
+
+/** A push that the log takes or refuses: both happen, as others push to the same store. */
+const aPush = (random, id) => {
+  const parent = random.chance(0.5) ? 0 : random.integer(0, 500)
+  const count = random.integer(1, 50)
+  const events = random.chance(0.5)
+    ? plainEvents({ count, parent, argsBytes: random.integer(20, 8000) })
+    : randomEvents(random, { count, parent, clientId: 'abuser', mark: 'm' })
+  return encodeFrame(pushRequest({ id, storeId, events, dialect: random.pick(['v3', 'v4']) }))
+}
+
+const aPull = (random, id) =>
+  encodeFrame(pullRequest({ id, storeId, live: random.chance(0.7), dialect: random.pick(['v3', 'v4']) }))
+
+/** What each kind does until it breaks off; returns its connection. */
+const kinds = {
+  connectsOnly: (random, port) => connect(port),
+
+  breaksOffInTheHandshake: async (random, port) => {
+    const connection = await connect(port)
+    connection.socket.write(cut(random, handshake(port)))
+    return connection
+  },
+
+  breaksOffInAFrame: async (random, port) => {
+    const connection = await openSocket(port)
+    connection.socket.write(cut(random, aPush(random, 1)))
+    return connection
+  },
+
+  breaksOffAfterPushes: async (random, port) => {
+    const connection = await openSocket(port)
+    for (let id = 1; id <= random.integer(1, 40); id++) connection.socket.write(aPush(random, id))
+    return connection
+  },
+
+  breaksOffWithPulls: async (random, port) => {
+    const connection = await openSocket(port)
+    if (random.chance(0.5)) connection.socket.pause()
+    for (let id = 1; id <= random.integer(1, 14); id++) connection.socket.write(aPull(random, id))
+    connection.socket.write(aPush(random, 100))
+    if (random.chance(0.5)) await Promise.race([connection.ended, new Promise(setImmediate)])
+    return connection
+  },
+
+  sendsNoise: async (random, port) => {
+    const connection = random.chance(0.5) ? await connect(port) : await openSocket(port)
+    connection.socket.write(Buffer.from(Array.from({ length: random.integer(1, 3000) }, () => random.integer(0, 255))))
+    return connection
+  },
+
+  breaksOffInABody: async (random, port) => {
+    const connection = await connect(port)
+    const body = pushRequest({ id: 1, storeId, events: plainEvents({ count: 30, parent: 0, argsBytes: 5000 }), transport: 'http' })
+    const head = `POST ${syncPath(storeId, 'http')} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`
+    connection.socket.write(cut(random, Buffer.from(head + body)))
+    return connection
+  },
+
+  breaksOffInAnAnswer: async (random, port) => {
+    const connection = await connect(port)
+    const requests = []
+    for (let i = 0; i < random.integer(1, 5); i++) {
+      const body = pullRequest({ id: 1, storeId, transport: 'http' })
+      requests.push(`POST ${syncPath(storeId, 'http')} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    }
+    if (random.chance(0.5)) connection.socket.pause()
+    connection.socket.write(requests.join(''))
+    if (random.chance(0.5)) await Promise.race([connection.firstBytes, connection.ended, new Promise(setImmediate)])
+    return connection
+  },
+}
+
+const abuseOnce = async (random, port) => {
+  const { socket, ended } = await random.pick(Object.values(kinds))(random, port)
+  if (random.chance(0.3)) await Promise.race([ended, new Promise(setImmediate)])
+  random.pick(endings)(socket)
+  if (!socket.destroyed) {
+    socket.resume() // to see the end that the server answers ours with
+    await ended
+  }
+}
+
+/** One round of connections, some of them at once. */
+const abuse = async (random, port) => {
+  let left = connectionsPerRound
+  const worker = async () => {
+    while (left-- > 0) await abuseOnce(random, port)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+/** What must be given back when everybody is gone. */
+const settle = async (server, descriptors) => {
+  await until(`the server has ${descriptors} descriptors again`, () => server.descriptors() === descriptors, {
+    timeoutMs: 10_000 * slowness,
+  }).catch((error) => {
+    throw new Error(`${error.message}; it has ${server.descriptors()}`)
+  })
+}
+
+const rounds = 4
+
+const run = async (t) => {
+  const { random } = t
+  const data = await makeDirectory(t)
+  const server = await startServer(t, { data })
+  await server.get('/healthz')
+  http.globalAgent.destroy()
+  const journal = new Journal('well behaved')
+  const pushers = ['one', 'two'].map((name) => new WsPusher({ journal, random, name }))
+  const running = Promise.all(pushers.map((pusher) => pusher.run(server.port)))
+  await Promise.race([running, until('both have pushed', () => pushers.every(({ acknowledged }) => acknowledged > 3))])
+  const descriptors = server.descriptors()
+  const residentBytes = []
+  for (let round = 0; round < (t.rounds ?? rounds); round++) {
+    const before = pushers.map(({ acknowledged }) => acknowledged)
+    await Promise.race([abuse(random, server.port), running])
+    await settle(server, descriptors)
+    await Promise.race([running, until('both push on', () => pushers.every(({ acknowledged }, i) => acknowledged > before[i]))])
+    residentBytes.push(server.residentBytes())
+  }
+  for (const pusher of pushers) pusher.stop()
+  await running
+  if (pushers.some(({ outstanding }) => outstanding.length > 0)) throw new Error('a well-behaved client was cut off')
+  const { events, backendId } = await pullAll({ port: server.port, storeId: journal.storeId })
+  journal.check(events, backendId)
+  // The first rounds fill caches and the allocator's arenas; what grows after that, grows for ever.
+  const growth = residentBytes.at(-1) - residentBytes.at(1)
+  t.say(
+    `${residentBytes.length} rounds of ${connectionsPerRound}; memory ${residentBytes.map((bytes) => (bytes / (1 << 20)).toFixed(1)).join(', ')} MB; ` +
+      `${journal.acknowledgedEvents} events of the others acknowledged`,
+  )
+  if (growth > growthBytesMax) throw new Error(`the server grew by ${(growth / (1 << 20)).toFixed(1)} MB`)
+  const { code } = await server.stop()
+  if (code !== 0) throw new Error(`the stop ended with ${code}: ${server.errors}`)
+}
+
+export const tests = [
+  { name: 'hundreds of peers that break off anywhere disturb nobody and leave nothing behind', run },
+]

@@ -18,7 +18,7 @@ export function buildRequest(method, target, { headers = {}, body = null, versio
   return body === null ? head : Buffer.concat([head, Buffer.from(body)])
 }
 
-function parseHead(text) {
+export function parseHead(text) {
   const [statusLine, ...lines] = text.split('\r\n')
   const [, minor, status, reason] = /^HTTP\/1\.([01]) (\d{3}) (.*)$/.exec(statusLine)
   const headers = {}
@@ -31,7 +31,7 @@ function parseHead(text) {
 }
 
 // Takes the chunks of a body that have come whole, into `body`; true at the last one.
-function takeChunks(wire, body) {
+export function takeChunks(wire, body) {
   for (;;) {
     const bytes = wire.bytes
     const lineEnd = bytes.indexOf('\r\n')

@@ -13,6 +13,7 @@
 #ifndef SLUICE_EVENTLOG_H
 #define SLUICE_EVENTLOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -105,7 +106,15 @@ struct eventlog_read {
     uint64_t remaining;         /* events of the store after last_seq_num, in this view */
     bool after_is_stored;       /* after_seq_num is 0 or the sequence number of a stored event */
     struct eventlog_read *next; /* private */
+    atomic_bool is_abandoned;   /* private; eventlog_abandon_read */
 };
+
+/* Loop thread, between submit and done: nobody wants the answer any more. `done` is called all the
+ * same, with UNAVAILABLE when that spared the reading. */
+static inline void eventlog_abandon_read(struct eventlog_read *read)
+{
+    atomic_store_explicit(&read->is_abandoned, true, memory_order_relaxed);
+}
 
 /* Asks whether a commit would succeed now, by making a small one. For readiness after a failure. */
 struct eventlog_probe {

@@ -51,7 +51,11 @@ static void run_read(struct reader_thread *thread, struct eventlog_read *read)
     read->error.message[0] = '\0';
     read->events_read = 0;
     read->last_seq_num = read->after_seq_num;
-    read->status = ops->read(thread->reader, read, &read->error);
+    if (atomic_load_explicit(&read->is_abandoned, memory_order_relaxed)) {
+        read->status = error_set(&read->error, SLUICE_UNAVAILABLE, "the read was abandoned");
+    } else {
+        read->status = ops->read(thread->reader, read, &read->error);
+    }
     if (read->status == SLUICE_OK && read->finish != NULL) {
         read->finish(read);
     }

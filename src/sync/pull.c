@@ -103,6 +103,9 @@ static void leave(struct sync_pull *pull)
         unlink_subscriber(pull);
     }
     if (pull->reading != NULL) {
+        /* Or else a peer that asks and cancels, on and on, would keep the readers from all others.
+         */
+        eventlog_abandon_read(&pull->reading->read);
         pull->reading->pull = NULL;
         pull->reading = NULL;
     }

@@ -618,12 +618,75 @@ static void reads_beside_appends_see_one_moment_of_the_log(void **state)
     assert_int_equal(fixture_info(log, STORE).head, 200);
 }
 
-/* --- Reading by position --- */
+/* --- Reads that nobody waits for --- */
+
+struct held_read {
+    struct eventlog_read read; /* first */
+    sem_t *entered;            /* posted when the read has its event */
+    sem_t *gate;               /* then it waits for this */
+};
+
+static enum sluice_status hold_reader(struct eventlog_read *read, const struct event *event,
+                                      bool *stop)
+{
+    struct held_read *held = (struct held_read *)read;
+    (void)event;
+    *stop = true;
+    (void)sem_post(held->entered);
+    while (sem_wait(held->gate) != 0) {
+    }
+    return SLUICE_OK;
+}
 
 static void ignore_read(struct eventlog_read *read)
 {
     (void)read;
 }
+
+static void an_abandoned_read_is_answered_and_not_read(void **state)
+{
+    struct log_fixture *log = *state;
+    enum { READERS = 2, ABANDONED = 3 };
+    append_range(log, STORE, 1, 3);
+    sem_t entered;
+    sem_t gate;
+    (void)sem_init(&entered, 0, 0);
+    (void)sem_init(&gate, 0, 0);
+    struct held_read held[READERS];
+    for (size_t i = 0; i < READERS; i++) {
+        held[i] = (struct held_read){
+            .read = {.store_id = STORE, .events_max = 1, .visit = hold_reader, .done = ignore_read},
+            .entered = &entered,
+            .gate = &gate};
+        eventlog_submit_read(log->log, &held[i].read);
+    }
+    for (size_t i = 0; i < READERS; i++) {
+        while (sem_wait(&entered) != 0) {
+        }
+    }
+    struct collected abandoned[ABANDONED] = {0};
+    for (size_t i = 0; i < ABANDONED; i++) {
+        collected_prepare(&abandoned[i], STORE, 0, 64, ignore_read);
+        eventlog_submit_read(log->log, &abandoned[i].read);
+        eventlog_abandon_read(&abandoned[i].read);
+    }
+    for (size_t i = 0; i < READERS; i++) {
+        (void)sem_post(&gate);
+    }
+    fixture_wait(log); /* for every done */
+    for (size_t i = 0; i < ABANDONED; i++) {
+        assert_int_equal(abandoned[i].read.status, SLUICE_UNAVAILABLE);
+        assert_int_equal(abandoned[i].count, 0);
+        assert_false(abandoned[i].finished);
+    }
+    for (size_t i = 0; i < READERS; i++) {
+        assert_int_equal(held[i].read.status, SLUICE_OK);
+    }
+    (void)sem_destroy(&entered);
+    (void)sem_destroy(&gate);
+}
+
+/* --- Reading by position --- */
 
 static void read_at(struct log_fixture *log, struct slice store_id, uint64_t position,
                     size_t events_max, struct collected *got)
@@ -820,6 +883,7 @@ static void positions_of_two_stores_are_their_own(void **state)
     X(a_done_may_submit_again)                                                                     \
     X(a_probe_of_a_healthy_log_succeeds)                                                           \
     X(reads_beside_appends_see_one_moment_of_the_log)                                              \
+    X(an_abandoned_read_is_answered_and_not_read)                                                  \
     X(a_position_is_found_in_a_log_without_gaps)                                                   \
     X(a_position_is_found_where_each_gap_is_twice_the_one_before)                                  \
     X(a_position_is_found_where_each_gap_is_half_the_one_before)                                   \

@@ -42,15 +42,17 @@ static enum sluice_status split_address(struct slice address, char host[HOST_BYT
     }
     struct slice host_part = {address.data, colon > 0 ? colon - 1 : 0};
     struct slice port_part = {address.data + colon, address.bytes - colon};
+    bool opens = host_part.bytes >= 1 && host_part.data[0] == '[';
+    bool closes = host_part.bytes >= 2 && host_part.data[host_part.bytes - 1] == ']';
     unsigned long long number = 0;
     if (colon == 0 || !slice_to_u64(port_part, &number) || number > 65535 ||
-        host_part.bytes > HOST_BYTES_MAX) {
+        host_part.bytes > HOST_BYTES_MAX || opens != closes) {
         return error_set(error, SLUICE_CONFIG,
                          "cannot understand the address '%.*s': write host:port, such as "
                          "127.0.0.1:8787 or [::1]:8787",
                          SLICE_PRINT(address));
     }
-    if (host_part.bytes >= 2 && host_part.data[0] == '[') {
+    if (opens) {
         host_part.data++;
         host_part.bytes -= 2;
     }
@@ -154,11 +156,24 @@ enum sluice_status net_listen(struct net_loop *loop, struct slice address, struc
     return start(listener, what, out, error);
 }
 
+/* Without one passed on, a descriptor of that number may be one of our own. */
+static bool is_listening_socket(int fd)
+{
+    int type = 0;
+    int listens = 0;
+    socklen_t bytes = sizeof(int);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens != 0;
+}
+
 enum sluice_status net_listen_fd(struct net_loop *loop, int fd, struct net_tls *tls,
                                  void (*accepted)(void *user, struct net_conn *conn), void *user,
                                  struct net_listener **out, struct sluice_error *error)
 {
     char what[32];
+    if (!is_listening_socket(fd)) {
+        return error_set(error, SLUICE_CONFIG, "descriptor %d is no socket that listens", fd);
+    }
     struct net_listener *listener = create(loop, tls, accepted, user);
     if (listener == NULL) {
         return error_set(error, SLUICE_NO_MEMORY, "out of memory for a listener");

@@ -75,7 +75,8 @@ enum sluice_status net_listen(struct net_loop *loop, struct slice address, struc
                               void (*accepted)(void *user, struct net_conn *conn), void *user,
                               struct net_listener **out,
                               struct sluice_error *error) SLUICE_MUST_CHECK;
-/* The same on a socket that already listens, such as one passed on by a service manager. */
+/* The same on a socket that already listens, such as one passed on by a service manager. Takes the
+ * descriptor, unless it is none (CONFIG). */
 enum sluice_status net_listen_fd(struct net_loop *loop, int fd, struct net_tls *tls,
                                  void (*accepted)(void *user, struct net_conn *conn), void *user,
                                  struct net_listener **out,

@@ -206,29 +206,38 @@ static enum sluice_status open_front(struct server *server, struct sluice_error 
     return SLUICE_OK;
 }
 
-/* Whether a service manager has passed a listening socket on (LISTEN_FDS of sd_listen_fds(3)): then
- * clients of a server that restarts wait in its queue instead of being refused. */
-static bool has_passed_socket(void)
+/* How many sockets a service manager has passed on (sd_listen_fds(3)). With one, clients of a
+ * server that restarts wait in its queue instead of being refused. */
+static enum sluice_status count_passed_sockets(unsigned long long *count,
+                                               struct sluice_error *error)
 {
     const char *pid = getenv("LISTEN_PID");
-    const char *count = getenv("LISTEN_FDS");
+    const char *text = getenv("LISTEN_FDS");
     unsigned long long number = 0;
-    return count != NULL && strcmp(count, "1") == 0 &&
-           (pid == NULL || (slice_to_u64(slice_of_string(pid), &number) &&
-                            number == (unsigned long long)getpid()));
+    *count = 0;
+    if (text == NULL || (pid != NULL && (!slice_to_u64(slice_of_string(pid), &number) ||
+                                         number != (unsigned long long)getpid()))) {
+        return SLUICE_OK; /* none, or meant for another process */
+    }
+    if (!slice_to_u64(slice_of_string(text), count) || *count > 1) {
+        return error_set(error, SLUICE_CONFIG, "LISTEN_FDS is '%s'; one socket can be passed on",
+                         text);
+    }
+    return SLUICE_OK;
 }
 
 static enum sluice_status open_listener(struct server *server, struct sluice_error *error)
 {
     const struct server_options *options = server->options;
-    if (options->tls_cert != NULL) {
-        enum sluice_status status =
-            net_tls_create(options->tls_cert, options->tls_key, &server->tls, error);
-        if (status != SLUICE_OK) {
-            return status;
-        }
+    unsigned long long passed = 0;
+    enum sluice_status status = count_passed_sockets(&passed, error);
+    if (status == SLUICE_OK && options->tls_cert != NULL) {
+        status = net_tls_create(options->tls_cert, options->tls_key, &server->tls, error);
     }
-    if (has_passed_socket()) {
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    if (passed == 1) {
         return net_listen_fd(server->loop, FIRST_PASSED_DESCRIPTOR, server->tls, front_accept,
                              server->front, &server->listener, error);
     }

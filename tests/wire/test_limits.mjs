@@ -417,9 +417,12 @@ test('flags that cannot be are refused with their name', async () => {
     [{ 'no-such-flag': '1' }, /--no-such-flag/],
     [{ 'tls-cert': 'x.pem' }, /--tls-key/],
     [{ listen: '127.0.0.1:99999' }, /99999/],
+    [{ listen: '[::1:0' }, /\[::1:0/], // not every address there is
+    [{}, /LISTEN_FDS is '2'; one socket/, { LISTEN_FDS: '2' }],
+    [{}, /descriptor 3 is no socket that listens/, { LISTEN_FDS: '1' }],
   ]
-  for (const [flags, pattern] of cases) {
-    const own = await startServer(flags, { mayFail: true })
+  for (const [flags, pattern, env = {}] of cases) {
+    const own = await startServer(flags, { mayFail: true, env })
     assert.equal(own.port, undefined, JSON.stringify(flags))
     assert.notEqual(own.code, 0)
     assert.match(own.stderr, pattern)

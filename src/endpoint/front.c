@@ -55,6 +55,21 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* When an HTTP connection without a request is closed. A request may be on its way to a connection
+ * that looks idle, and a client whose request dies so may never ask again: so at a drain it gets a
+ * moment to arrive, is answered, and only who was silent all the while is closed. */
+static uint64_t idle_deadline_ms(const struct front_conn *conn)
+{
+    const struct front *front = conn->front;
+    uint64_t deadline = conn->heard_ms + front->options.idle_timeout_ms;
+    if (!front->draining) {
+        return deadline;
+    }
+    uint64_t quiet_from =
+        conn->heard_ms > front->draining_since_ms ? conn->heard_ms : front->draining_since_ms;
+    return earlier(deadline, quiet_from + FRONT_DRAIN_QUIET_MS);
+}
+
 /* When the connection must be looked at again. */
 static uint64_t deadline_ms(const struct front_conn *conn)
 {
@@ -66,7 +81,7 @@ static uint64_t deadline_ms(const struct front_conn *conn)
     switch (conn->state) {
     case FRONT_HEAD:
         return earlier(deadline, conn->since_ms != 0 ? conn->since_ms + options->head_timeout_ms
-                                                     : conn->heard_ms + options->idle_timeout_ms);
+                                                     : idle_deadline_ms(conn));
     case FRONT_BODY:
         return earlier(deadline, conn->since_ms + options->body_timeout_ms);
     case FRONT_SESSION: {
@@ -136,9 +151,8 @@ static void on_timer(void *user)
         net_conn_abort(conn->net);
         return;
     }
-    if (conn->state == FRONT_HEAD && conn->since_ms == 0 &&
-        now >= conn->heard_ms + options->idle_timeout_ms) {
-        if (net_conn_output_bytes(conn->net) == 0) {
+    if (conn->state == FRONT_HEAD && conn->since_ms == 0 && now >= idle_deadline_ms(conn)) {
+        if (net_conn_output_bytes(conn->net) == 0 || conn->front->draining) {
             front_conn_close(conn);
         } else {
             conn->heard_ms = now; /* still reading its answer, which is for `stalled` to judge */
@@ -292,6 +306,7 @@ void front_destroy(struct front *front)
 void front_drain(struct front *front, void (*drained)(void *user), void *user)
 {
     front->draining = true;
+    front->draining_since_ms = net_loop_now_ms(front->options.loop);
     front->drained = drained;
     front->drained_user = user;
     for (struct front_conn *conn = front->conns; conn != NULL; conn = conn->next) {
@@ -300,8 +315,8 @@ void front_drain(struct front *front, void (*drained)(void *user), void *user)
         } else if (conn->state == FRONT_EXCHANGE && !conn->http->ended && conn->http->ops != NULL &&
                    conn->http->ops->drain != NULL) {
             conn->http->ops->drain(conn->http->user);
-        } else if (conn->state == FRONT_HEAD && conn->since_ms == 0) {
-            front_conn_close(conn);
+        } else {
+            front_conn_arm(conn); /* idle ones have less time now */
         }
     }
     check_drained(front);

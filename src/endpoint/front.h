@@ -64,8 +64,9 @@ struct front *front_create(const struct front_options *options, const struct end
 void front_destroy(struct front *front); /* no connection may be left */
 /* For net_listen: `user` is the front. */
 void front_accept(void *user, struct net_conn *conn);
-/* Says goodbye to all: idle connections now, busy ones when they have been answered; WebSockets get
- * close code 1012. Then `drained` is called, once, with none left. */
+/* Says goodbye to all: WebSockets get close code 1012, HTTP connections `connection: close` with
+ * their answer, and those without a request are closed after a moment in which one that is already
+ * on its way can arrive. Then `drained` is called, once, with none left. */
 void front_drain(struct front *front, void (*drained)(void *user), void *user);
 bool front_draining(const struct front *front);
 /* Cuts what is left. */

@@ -52,10 +52,12 @@ void front_http_closed(struct front_conn *conn)
     conn->http = NULL;
 }
 
-/* The head of a response, up to the headers that say how long the body is. */
+/* The head of a response, up to the headers that say how long the body is. What it says of the
+ * connection is kept to: a client that read no `close` may have its next request on the way. */
 static void write_head(struct buffer *head, struct exchange *exchange, int status,
                        const char *content_type)
 {
+    exchange->keep_alive = exchange->keep_alive && !exchange->conn->front->draining;
     http_write_status_line(head, status);
     if (content_type != NULL) {
         http_write_header(head, "content-type", slice_of_string(content_type));
@@ -201,7 +203,7 @@ static bool next_request(struct front_conn *conn)
     if (net_conn_closing(conn->net) || conn->state != FRONT_EXCHANGE) {
         return false;
     }
-    if (!exchange->keep_alive || conn->peer_ended || conn->front->draining) {
+    if (!exchange->keep_alive || conn->peer_ended) {
         front_conn_close(conn);
         return false;
     }

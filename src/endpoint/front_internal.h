@@ -6,7 +6,8 @@
 #include "endpoint/front.h"
 
 #define FRONT_CLOSE_TIMEOUT_MS 3000u
-#define WS_RECEIVE_TIMES 3u /* ping intervals without a byte after which a WebSocket is cut */
+#define FRONT_DRAIN_QUIET_MS 500u /* longer than a request is on its way */
+#define WS_RECEIVE_TIMES 3u       /* ping intervals without a byte after which a WebSocket is cut */
 
 struct front {
     struct front_options options;
@@ -16,6 +17,7 @@ struct front {
     size_t conn_count;
     size_t inflight_bytes;
     bool draining;
+    uint64_t draining_since_ms;
     void (*drained)(void *user);
     void *drained_user;
 };

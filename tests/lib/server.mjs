@@ -54,9 +54,10 @@ class Server {
   hasEnded = false
   #endIsExpected = false
 
-  constructor(child) {
+  constructor(child, data) {
     this.child = child
     this.pid = child.pid
+    this.data = data
     alive.add(this)
     child.stdout?.setEncoding('utf8').on('data', (text) => (this.output += text))
     child.stderr?.setEncoding('utf8').on('data', (text) => (this.errors += text))
@@ -143,7 +144,7 @@ export const spawnServer = (t, { data, flags = [], wrap = [], env = {} }) => {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...sanitizerOptions, ...env },
   })
-  const server = new Server(child)
+  const server = new Server(child, data)
   t.after(() => server.dispose())
   return server
 }

@@ -58,8 +58,10 @@ const readExit = (exit) => {
 export const syncPath = (storeId, transport) =>
   `/?storeId=${encodeURIComponent(storeId)}&transport=${transport}`
 
-/** The connection went before the answer came. */
-export class ConnectionLost extends Error {}
+/** The connection went before the answer came. `wasUsed`: it was an HTTP connection that had answered before. */
+export class ConnectionLost extends Error {
+  wasUsed = false
+}
 
 /** A pull over WebSocket that is under way. */
 class WsPull {
@@ -269,7 +271,11 @@ export class HttpClient {
 /** One HTTP request. Resolves to `{ status, headers, body }`; rejects with ConnectionLost. */
 export const httpRequest = ({ port, path, method = 'GET', headers = {}, body, agent }) =>
   new Promise((resolve, reject) => {
-    const lose = (error) => reject(new ConnectionLost(`${error.code ?? ''} ${error.message}`, { cause: error }))
+    const lose = (error) => {
+      const lost = new ConnectionLost(`${error.code ?? ''} ${error.message}`, { cause: error })
+      lost.wasUsed = sent.reusedSocket
+      reject(lost)
+    }
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
     const sent = http.request({ host: '127.0.0.1', port, path, method, agent, headers: { ...headers, ...length } })
     sent.on('error', lose)

@@ -25,8 +25,11 @@ class Pusher {
   refused = 0
   retransmitted = 0
 
-  constructor({ journal, random, name, dialect = 'v3', depth = 1, hooks = {}, eventsMax = 20, argsBytesMax }) {
-    Object.assign(this, { journal, random, name, dialect, depth, eventsMax, argsBytesMax })
+  /** What ended the last run, when that was a loss of the connection. */
+  lostBy = undefined
+
+  constructor({ journal, random, name, dialect = 'v3', depth = 1, keepAlive, hooks = {}, eventsMax = 20, argsBytesMax }) {
+    Object.assign(this, { journal, random, name, dialect, depth, keepAlive, eventsMax, argsBytesMax })
     this.onSent = hooks.onSent ?? (() => {})
     this.onAcknowledged = hooks.onAcknowledged ?? (() => {})
     this.isStopping = false
@@ -100,6 +103,7 @@ class Pusher {
       await this.pushAll()
     } catch (error) {
       if (!isLoss(error)) throw error
+      this.lostBy = error
     } finally {
       await this.disconnect()
     }
@@ -164,7 +168,7 @@ export class WsPusher extends Pusher {
   async disconnect() {
     if (this.client === undefined) return
     this.client.abort()
-    await this.client.closed
+    this.close = await this.client.closed
     if (this.client.failure !== undefined) throw this.client.failure
   }
 
@@ -184,8 +188,8 @@ export class WsPusher extends Pusher {
 
 export class HttpPusher extends Pusher {
   async connect(port) {
-    const { journal, dialect } = this
-    this.client = new HttpClient({ port, storeId: journal.storeId, dialect })
+    const { journal, dialect, keepAlive } = this
+    this.client = new HttpClient({ port, storeId: journal.storeId, dialect, keepAlive })
   }
 
   async disconnect() {

@@ -273,8 +273,7 @@ static void a_log_that_is_no_chain_is_an_error_when_read(void **state)
         "UPDATE event SET parent_seq_num = 3 WHERE seq_num = 5 AND store = 1",
         "UPDATE event SET position = 5 WHERE seq_num = 5 AND store = 1",
         "UPDATE event SET args = substr(args, 2) WHERE seq_num = 5 AND store = 1",
-        "UPDATE event SET args = '\"' || CAST(x'ff' AS TEXT) || '\"' WHERE seq_num = 5 AND store = "
-        "1",
+        "UPDATE event SET args = CAST(x'22ff22' AS TEXT) WHERE seq_num = 5 AND store = 1",
         "UPDATE event SET name = CAST(x'c3' AS TEXT) WHERE seq_num = 5 AND store = 1",
         "UPDATE event SET client_id = CAST(x'c3' AS TEXT) WHERE seq_num = 5 AND store = 1",
         "UPDATE event SET session_id = CAST(x'c3' AS TEXT) WHERE seq_num = 5 AND store = 1",

@@ -170,8 +170,8 @@ static void args_with_line_breaks_stay_on_the_data_line(void **state)
     assert_null(memchr(out.data, '\r', out.bytes));
 
     struct json_reader reader;
-    struct slice key;
-    struct slice body;
+    struct slice key = SLICE_EMPTY;
+    struct slice body = SLICE_EMPTY;
     assert_int_equal(json_validate(buffer_slice(&out), NULL), SLUICE_OK);
     json_reader_init(&reader, buffer_slice(&out));
     assert_true(json_enter_object(&reader) && json_next_key(&reader, &key));

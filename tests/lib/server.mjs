@@ -3,7 +3,7 @@
 // wherever it appears.
 
 import { spawn } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -113,8 +113,22 @@ class Server {
     return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]) * 1024
   }
 
+  /** Open descriptors of any kind. */
   descriptors() {
     return readdirSync(`/proc/${this.pid}/fd`).length
+  }
+
+  /** Sockets: connections, and the one that listens. */
+  sockets() {
+    const folder = `/proc/${this.pid}/fd`
+    const isSocket = (name) => {
+      try {
+        return readlinkSync(path.join(folder, name)).startsWith('socket:')
+      } catch {
+        return false // closed since it was listed
+      }
+    }
+    return readdirSync(folder).filter(isSocket).length
   }
 
   /** Throws when it ended by itself, or said something that it must never say. */

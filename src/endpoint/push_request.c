@@ -82,3 +82,9 @@ enum sluice_status push_request_submit(struct push_request *request, struct sync
     }
     return status;
 }
+
+void push_request_abandon(struct push_request *request)
+{
+    request->owner = NULL;
+    sync_push_abandon(&request->push);
+}

@@ -31,6 +31,8 @@ void push_request_destroy(struct push_request *request);
  * UNAVAILABLE: not submitted, still the caller's. */
 enum sluice_status push_request_submit(struct push_request *request, struct sync *sync,
                                        struct sluice_error *error) SLUICE_MUST_CHECK;
+/* The connection goes: `decided` comes with no owner, and the request is its own. */
+void push_request_abandon(struct push_request *request);
 /* A copy in the request's arena. NULL data: no memory. */
 struct slice push_request_keep(struct push_request *request, struct slice text);
 

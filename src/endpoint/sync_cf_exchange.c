@@ -255,7 +255,7 @@ static void on_aborted(void *user)
         free(self->pull);
     }
     if (self->push != NULL) {
-        self->push->owner = NULL;
+        push_request_abandon(self->push);
     }
     destroy(self);
 }

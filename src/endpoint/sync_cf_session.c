@@ -586,7 +586,7 @@ static void on_closed(void *user)
         push_request_destroy(push);
     }
     for (struct push_request *push = self->inflight; push != NULL; push = push->next) {
-        push->owner = NULL;
+        push_request_abandon(push);
     }
     free(self);
 }

@@ -132,13 +132,24 @@ static void compare(struct sync_push *push)
     eventlog_submit_read(store->sync->eventlog, &push->request.read);
 }
 
+/* What a peer leaves behind must not keep the store from those who are there, nor the server from
+ * its end. */
+static void refuse_abandoned(struct sync_push *push)
+{
+    push->status =
+        error_set(&push->error, SLUICE_UNAVAILABLE, "the push was abandoned before its turn came");
+    finish(push);
+}
+
 /* Rules 2 to 5 of admission, in their order. */
 static void decide(struct sync_push *push)
 {
     struct sync_store *store = push->store;
     uint64_t parent = push->events[0].parent_seq_num;
-    if (push->has_backend_id &&
-        !slice_equal(push->backend_id, slice_of_string(store->info.backend_id))) {
+    if (push->abandoned) {
+        refuse_abandoned(push);
+    } else if (push->has_backend_id &&
+               !slice_equal(push->backend_id, slice_of_string(store->info.backend_id))) {
         memcpy(push->backend_id_expected, store->info.backend_id,
                sizeof(push->backend_id_expected));
         push->status = error_set(&push->error, SLUICE_BACKEND_ID_MISMATCH,
@@ -197,6 +208,7 @@ void sync_push_submit(struct sync *sync, struct sync_push *push)
 {
     push->sync = sync;
     push->next = NULL;
+    push->abandoned = false;
     push->stored_count = 0;
     push->head = 0;
     push->status = SLUICE_OK;
@@ -228,4 +240,9 @@ void sync_push_submit(struct sync *sync, struct sync_push *push)
     }
     store->queue_last = push;
     store_run(store);
+}
+
+void sync_push_abandon(struct sync_push *push)
+{
+    push->abandoned = true;
 }

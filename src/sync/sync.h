@@ -55,6 +55,7 @@ struct sync_push {
     struct sync_push *next;
     size_t stored_count; /* events at the batch's front that the log already had */
     bool matches;        /* while comparing: no difference so far */
+    bool abandoned;
     union {
         struct eventlog_append append;
         struct eventlog_read read;
@@ -63,6 +64,9 @@ struct sync_push {
 
 /* One push at a time per store is between admission and publication; others wait in order. */
 void sync_push_submit(struct sync *sync, struct sync_push *push);
+/* Between submit and done: nobody waits for the answer any more. Unless it is being decided
+ * already, the push is refused with UNAVAILABLE when its turn comes. */
+void sync_push_abandon(struct sync_push *push);
 
 /* What a page's end can tell. */
 struct sync_page_end {

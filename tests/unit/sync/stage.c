@@ -158,6 +158,12 @@ void pusher_submit(struct pusher *pusher)
     sync_push_submit(pusher->stage->sync, &pusher->body->push);
 }
 
+void pusher_abandon(struct pusher *pusher)
+{
+    SLUICE_ASSERT(!pusher->done);
+    sync_push_abandon(&pusher->body->push);
+}
+
 struct pusher *stage_push(struct stage *stage, const char *store_id, uint64_t parent,
                           uint64_t first, size_t count, unsigned variant)
 {

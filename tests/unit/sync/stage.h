@@ -86,7 +86,8 @@ struct pusher *stage_push_prepare(struct stage *stage, const char *store_id, uin
                                   uint64_t first, size_t count, unsigned variant);
 void pusher_set_backend_id(struct pusher *pusher, const char *backend_id);
 void pusher_submit(struct pusher *pusher);
-/* Both. */
+void pusher_abandon(struct pusher *pusher); /* it was submitted, and has no answer yet */
+/* Prepares and submits. */
 struct pusher *stage_push(struct stage *stage, const char *store_id, uint64_t parent,
                           uint64_t first, size_t count, unsigned variant);
 

@@ -526,6 +526,28 @@ static void a_failed_commit_refuses_and_the_next_push_goes_on(void **state)
     assert_count(world, 4);
 }
 
+static void an_abandoned_push_is_passed_over_unless_its_turn_has_come(void **state)
+{
+    struct world *world = *state;
+    (void)push(world, 0, 1, 1, 0);
+    struct puller *onlooker = stage_pull(&world->stage, "store", true, NULL, 0);
+    settle(world); /* the onlooker keeps the store in memory: the next push is decided at once */
+    struct pusher *current = stage_push(&world->stage, "store", 1, 2, 1, 0);
+    struct pusher *waiting = stage_push(&world->stage, "store", 2, 3, 1, 0);
+    struct pusher *next = stage_push(&world->stage, "store", 2, 3, 1, 1);
+    struct pusher *last = stage_push(&world->stage, "store", 3, 4, 1, 0);
+    pusher_abandon(current);
+    pusher_abandon(waiting);
+    pusher_abandon(last);
+    settle(world);
+    assert_ok(current, 2);
+    assert_int_equal(waiting->status, SLUICE_UNAVAILABLE);
+    assert_ok(next, 3);
+    assert_int_equal(last->status, SLUICE_UNAVAILABLE);
+    assert_int_equal(onlooker->heard_count, 3);
+    assert_count(world, 3);
+}
+
 static void a_failed_commit_refuses_only_the_pushes_that_were_in_it(void **state)
 {
     struct world *world = *state;
@@ -654,6 +676,7 @@ int main(void)
         TEST(an_answer_may_bring_the_next_push),
         TEST(refusals_from_inside_refusals_do_not_nest),
         TEST(a_failed_commit_refuses_and_the_next_push_goes_on),
+        TEST(an_abandoned_push_is_passed_over_unless_its_turn_has_come),
         TEST(a_failed_commit_refuses_only_the_pushes_that_were_in_it),
         TEST(a_commit_that_failed_but_stored_its_events_is_found_out),
         TEST(what_is_found_out_late_reaches_live_pulls_too),

@@ -29,6 +29,8 @@
     "PRAGMA cache_size=-32768;"
 #define SETTINGS_READER "PRAGMA query_only=ON; PRAGMA cache_size=-4096;"
 
+#define PAGE_BYTES 4096u /* what page_size below says */
+
 /* SQLite would make the file readable by everyone the umask lets in. A failure is left to SQLite,
  * which meets it again and says more. */
 static void create_private_file(const char *path)
@@ -161,15 +163,17 @@ static bool is_out_of_space(sqlite3 *db, int code)
     return (code & 0xff) == SQLITE_FULL || system == ENOSPC || system == EDQUOT;
 }
 
-static bool has_bytes(const char *path, rlim_t bytes)
+/* Whether a file has no room for one more page below the limit. */
+static bool is_at_limit(const char *path, rlim_t limit_bytes)
 {
     struct stat found;
-    return path != NULL && stat(path, &found) == 0 && (rlim_t)found.st_size >= bytes;
+    return path != NULL && stat(path, &found) == 0 &&
+           (rlim_t)found.st_size + PAGE_BYTES > limit_bytes;
 }
 
 /* Whether a write failed because a file is as large as this process may make one (ulimit -f). The
  * error number would say so, but SQLite does not keep it when a commit fails. */
-static bool is_at_file_limit(sqlite3 *db, int code)
+static bool met_file_limit(sqlite3 *db, int code)
 {
     struct rlimit limit;
     if (code != SQLITE_IOERR_WRITE || getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
@@ -177,8 +181,8 @@ static bool is_at_file_limit(sqlite3 *db, int code)
         return false;
     }
     const char *path = sqlite3_db_filename(db, "main");
-    return path != NULL && (has_bytes(path, limit.rlim_cur) ||
-                            has_bytes(sqlite3_filename_wal(path), limit.rlim_cur));
+    return path != NULL && (is_at_limit(path, limit.rlim_cur) ||
+                            is_at_limit(sqlite3_filename_wal(path), limit.rlim_cur));
 }
 
 static enum sluice_status io_failed(sqlite3 *db, int code, const char *doing,
@@ -203,7 +207,7 @@ enum sluice_status sqlite_db_failed(sqlite3 *db, int code, const char *doing,
                          "by themselves",
                          doing);
     }
-    if (is_at_file_limit(db, code)) {
+    if (met_file_limit(db, code)) {
         return error_set(error, SLUICE_STORAGE_FULL,
                          "no space left while %s: a file has reached the limit on the size of "
                          "files (ulimit -f): raise it, or free space; pushes are accepted again by "

@@ -173,6 +173,12 @@ const damagedPages = async (t) => {
   t.say(`${JSON.stringify(outcomes)}`)
 }
 
+/** No room for as much as an empty database: the signal that this raises must not be the end of it. */
+const noRoomAtAll = async (t) => {
+  const data = await makeDirectory(t)
+  await assertRefusesToStart(t, { data, wrap: ['prlimit', '--fsize=1024'] }, new RegExp(data), /no space left/, /ulimit -f/)
+}
+
 const heldByAnother = async (t) => {
   const data = await makeDirectory(t)
   const server = await startServer(t, { data })
@@ -199,5 +205,6 @@ export const tests = [
   { name: 'a file of another kind in place of the database is refused and left as it is', run: otherFile },
   { name: 'a database that was cut short is refused, or what is missing is reported', run: cutShort },
   { name: 'damaged pages are reported to whom they concern, without holes and without a crash', run: damagedPages },
+  { name: 'a limit on file sizes that an empty database exceeds is refused with what to do about it', run: noRoomAtAll },
   { name: 'a data directory that another server holds is refused with its process id', run: heldByAnother },
 ]

@@ -9,7 +9,7 @@ import { until } from '../lib/runner.mjs'
 import { makeDirectory, startServer } from '../lib/server.mjs'
 import { openWsClient, pullAll } from '../lib/sync_cf.mjs'
 import { lastSeqNum, plainEvents } from './lib/events.mjs'
-import { assertChain } from './lib/journal.mjs'
+import { assertChain, Journal } from './lib/journal.mjs'
 
 const storeId = 'filling'
 const ballastBytes = 8 << 20
@@ -43,60 +43,63 @@ const smallFiles = async (t) => ({
 })
 
 /** A client with a live pull, and what it has seen. */
-const watch = async (server) => {
+const watch = async (server, journal) => {
   const client = await openWsClient({ port: server.port, storeId })
-  const watcher = { client, events: [] }
-  watcher.pull = client.pull({ live: true, onPage: (page) => watcher.events.push(...page.events) })
+  const watcher = { client, head: 0 }
+  watcher.pull = client.pull({
+    live: true,
+    onPage: ({ events, backendId }) => {
+      assertChain(events, watcher.head, 'the live pull')
+      journal.see(events, backendId)
+      if (events.length > 0) watcher.head = lastSeqNum(events)
+    },
+  })
   return watcher
 }
 
+/** Pushes one batch and notes in the journal what became of it. Returns the refusal, if it was one. */
+const pushBatch = async (client, journal, { count, argsBytes }) => {
+  const mark = journal.newMark()
+  const events = plainEvents({ count, parent: journal.head, argsBytes, mark })
+  const batch = journal.send(mark, events)
+  const { ok, error } = await client.push(events, { backendId: journal.backendId })
+  if (ok) journal.acknowledge(batch)
+  else journal.refuse(batch)
+  return error
+}
+
 const assertRefusedAsFull = (error) => {
-  const text = error.cause ?? ''
-  if (error._tag !== 'UnknownError' || !/no space left/.test(text) || !/free space/.test(text)) {
-    throw new Error(`a push on a full disk was refused with ${JSON.stringify(error)}`)
+  if (error?._tag !== 'UnknownError' || !/no space left/.test(error.cause) || !/free space/.test(error.cause)) {
+    throw new Error(`a push on a full disk was answered with ${JSON.stringify(error)}`)
   }
 }
 
-/** Pushes batches of less and less until not even the smallest is taken. Returns the head and the refused. */
-const fill = async (client) => {
-  let head = 0
-  let refusals = 0
+/** Pushes batches of less and less until not even the smallest is taken. */
+const fill = async (client, journal) => {
   for (const argsBytes of [60_000, 6000, 600, 60]) {
-    for (let full = false; !full; ) {
-      const events = plainEvents({ count: 4, parent: head, argsBytes })
-      const { ok, error } = await client.push(events)
-      if (ok) {
-        head = lastSeqNum(events)
-      } else {
-        assertRefusedAsFull(error)
-        refusals++
-        full = true
-      }
-    }
+    let error
+    while (error === undefined) error = await pushBatch(client, journal, { count: 4, argsBytes })
+    assertRefusedAsFull(error)
   }
-  return { head, refusals }
+  if (journal.acknowledgedEvents === 0) throw new Error('the disk was full from the start')
+}
+
+/** That the store is what the journal says: all that was acknowledged, nothing that was refused. */
+const assertHolds = async (server, journal) => {
+  const { events, backendId } = await pullAll({ port: server.port, storeId })
+  journal.check(events, backendId)
 }
 
 const status = async (server, urlPath) => (await server.get(urlPath)).status
 
-const assertHolds = async (server, head, what) => {
-  const { events } = await pullAll({ port: server.port, storeId })
-  assertChain(events, 0, what)
-  if (events.length !== head || lastSeqNum(events) !== head) {
-    throw new Error(`${what}: ${events.length} events up to ${lastSeqNum(events)}, expected ${head}`)
-  }
-  for (const event of plainEvents({ count: 1, parent: head - 1, argsBytes: 60 })) {
-    if (event.parentSeqNum !== events[events.length - 1].parentSeqNum) throw new Error(`${what}: a wrong last event`)
-  }
-}
+const untilReady = (server) => until('/readyz says that it is', async () => (await status(server, '/readyz')) === 200)
 
-/** Pulls go on while it is full: a whole one, one over HTTP's kin, and the live one that was there before. */
-const assertReadable = async (server, watcher, head) => {
-  await assertHolds(server, head, 'while the disk is full')
+/** While it is full: pulls go on, the live one too, and only readiness says what is wrong. */
+const assertReadable = async (server, watcher, journal) => {
+  await assertHolds(server, journal)
   await watcher.client.ping()
-  if (watcher.events.length !== head) throw new Error(`the live pull has ${watcher.events.length} of ${head} events`)
-  const health = await server.get('/healthz')
-  if (health.status !== 200) throw new Error(`/healthz: ${health.status}`)
+  if (watcher.head !== journal.head) throw new Error(`the live pull is at ${watcher.head}, the head is ${journal.head}`)
+  if ((await status(server, '/healthz')) !== 200) throw new Error('/healthz says that it is not healthy')
   const ready = await until('/readyz says that it is not', async () => {
     const answer = await server.get('/readyz')
     return answer.status === 503 && answer
@@ -105,52 +108,58 @@ const assertReadable = async (server, watcher, head) => {
 }
 
 /** After the space is there again: pushes, the live pull and readiness, all without a restart. */
-const assertRecovers = async (server, client, watcher, head) => {
-  const events = plainEvents({ count: 20, parent: head, argsBytes: 20_000, mark: 'after' })
-  const { ok, error } = await client.push(events)
-  if (!ok) throw new Error(`refused though there is space again: ${JSON.stringify(error)}`)
-  const newHead = lastSeqNum(events)
-  await until('the live pull has what was pushed', () => watcher.events.length === newHead)
-  await until('/readyz says that it is', async () => (await status(server, '/readyz')) === 200)
-  assertChain(watcher.events, 0, 'the live pull')
-  await assertHolds(server, newHead, 'after the disk was freed')
-  return newHead
+const assertRecovers = async (server, client, watcher, journal) => {
+  const error = await pushBatch(client, journal, { count: 20, argsBytes: 20_000 })
+  if (error !== undefined) throw new Error(`refused though there is space again: ${JSON.stringify(error)}`)
+  await until('the live pull has what was pushed', () => watcher.head === journal.head)
+  await untilReady(server)
+  await assertHolds(server, journal)
 }
 
 const fillAndFree = async (t, disk) => {
   const { data, wrap } = disk
+  const journal = new Journal(storeId)
   const server = await startServer(t, { data, wrap })
-  await until('/readyz says that it is', async () => (await status(server, '/readyz')) === 200)
-  const watcher = await watch(server)
+  await untilReady(server)
+  const watcher = await watch(server, journal)
   const client = await openWsClient({ port: server.port, storeId })
-  const { head, refusals } = await fill(client)
-  await assertReadable(server, watcher, head)
+  await fill(client, journal)
+  t.say(`full after ${journal.acknowledgedEvents} events`)
+  await assertReadable(server, watcher, journal)
   disk.free(server)
-  const newHead = await assertRecovers(server, client, watcher, head)
+  await assertRecovers(server, client, watcher, journal)
   const { code } = await server.stop()
   if (code !== 0) throw new Error(`the stop ended with ${code}: ${server.errors}`)
-  const again = await startServer(t, { data })
-  await assertHolds(again, newHead, 'after the restart')
-  t.say(`full after ${head} events, ${refusals} pushes refused`)
+  await assertHolds(await startServer(t, { data }), journal)
 }
 
 /** The server dies on the full disk; it starts there again, serves what is there, and pushes wait for space. */
 const restartWhileFull = async (t, disk) => {
   const { data, wrap } = disk
+  const journal = new Journal(storeId)
   const server = await startServer(t, { data, wrap })
-  const { head } = await fill(await openWsClient({ port: server.port, storeId }))
+  await fill(await openWsClient({ port: server.port, storeId }), journal)
   server.kill('SIGKILL')
   await server.ended
   const again = await startServer(t, { data, wrap })
-  await assertHolds(again, head, 'restarted on a full disk')
-  const watcher = await watch(again)
+  await assertHolds(again, journal)
+  const watcher = await watch(again, journal)
   const client = await openWsClient({ port: again.port, storeId })
-  await until('the live pull has all', () => watcher.events.length === head)
-  const { ok, error } = await client.push(plainEvents({ count: 1, parent: head, argsBytes: 900_000 }))
-  if (ok) throw new Error('a push of 900 kB went onto a full disk')
-  assertRefusedAsFull(error)
+  await until('the live pull has all', () => watcher.head === journal.head)
+  assertRefusedAsFull(await pushBatch(client, journal, { count: 1, argsBytes: 900_000 }))
   disk.free(again)
-  await assertRecovers(again, client, watcher, head)
+  await assertRecovers(again, client, watcher, journal)
+}
+
+/** Asked to stop while it is full, it ends in order though the write-ahead log cannot be copied; nothing is lost. */
+const stopWhileFull = async (t, disk) => {
+  const { data, wrap } = disk
+  const journal = new Journal(storeId)
+  const server = await startServer(t, { data, wrap })
+  await fill(await openWsClient({ port: server.port, storeId }), journal)
+  const { code, signal } = await server.stop()
+  if (code !== 0) throw new Error(`the stop ended with ${code ?? signal}: ${server.errors}`)
+  await assertHolds(await startServer(t, { data, wrap }), journal)
 }
 
 const onSmallFileSystem = (run) => async (t) => {
@@ -170,4 +179,6 @@ export const tests = [
     run: async (t) => fillAndFree(t, await smallFiles(t)),
   },
   { name: 'a server that died on a full disk starts there again and serves pulls', run: onSmallFileSystem(restartWhileFull) },
+  { name: 'a server that is stopped on a full disk ends in order and loses nothing', run: onSmallFileSystem(stopWhileFull) },
+  { name: 'a server that is stopped at a limit on file sizes ends in order and loses nothing', run: async (t) => stopWhileFull(t, await smallFiles(t)) },
 ]

@@ -1,5 +1,5 @@
 // What a store must hold, seen from outside: each batch that was sent, and what became of it. The checks
-// are the promises of a log (docs/invariants): what was acknowledged, or shown to a puller, is there
+// are the promises of a log: what was acknowledged, or shown to a puller, is there
 // once, unchanged, in its place; besides it only whole batches whose answer never came; one chain; the
 // head never goes back; the backend id stays.
 

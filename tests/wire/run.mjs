@@ -13,6 +13,9 @@ const files = fs
   .filter((file) => /^test_.*\.mjs$/.test(file))
   .filter((file) => wanted.length === 0 || wanted.some((name) => file.includes(name)))
 
+// A file that takes longer hangs, whatever it waits for. The slowest takes half a minute, sanitizers included.
+const FILE_SECONDS_MAX = 300
+
 const [major, minor] = process.versions.node.split('.').map(Number)
 const hasReporters = major > 18 || (major === 18 && minor >= 15)
 
@@ -37,9 +40,15 @@ function runFile(file) {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let tap = ''
     let complaints = ''
+    const hangs = setTimeout(() => {
+      complaints += `ended after ${FILE_SECONDS_MAX} s\n`
+      child.kill('SIGTERM') // it ends its servers
+      setTimeout(() => child.kill('SIGKILL'), 5000).unref()
+    }, FILE_SECONDS_MAX * 1000)
     child.stdout.setEncoding('utf8').on('data', (text) => (tap += text))
     child.stderr.setEncoding('utf8').on('data', (text) => (complaints += text))
     child.on('close', (code) => {
+      clearTimeout(hangs)
       const result = readTap(tap, code)
       const seconds = ((Date.now() - started) / 1000).toFixed(1)
       const { passed, failed } = result

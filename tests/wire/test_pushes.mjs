@@ -361,15 +361,15 @@ test('a push waits for no pull of another socket', async () => {
 
 test('a socket that is cut while answers wait leaves its pushes in the log', async () => {
   const { storeId, socket } = await stuckCatchUp()
-  socket.push([eventText({ seq: 3001 })])
-  socket.push([eventText({ seq: 3002 })])
-  await socket.ping()
+  const witness = await open(storeId)
+  const live = witness.pull()
+  const pushes = [3001, 3002].map((seq) => socket.push([eventText({ seq })]))
+  await live.untilEvent(3002) // both are decided; one that still waits its turn would go with its socket
+  assert.ok(pushes.every(({ exit }) => exit === null))
   socket.close()
-  let head = 0
-  while (head < 3002) {
-    head = (await pullOverHttp(server, storeId)).chunks.last
-  }
   await bystander.check()
+  assert.deepEqual((await storedSeqs(storeId)).slice(-2), [3001, 3002])
+  witness.close()
 })
 
 // ---- interrupts ----

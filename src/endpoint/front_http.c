@@ -354,6 +354,11 @@ void exchange_respond(struct exchange *exchange, int status, const char *content
     finish(exchange);
 }
 
+void exchange_close_after(struct exchange *exchange)
+{
+    exchange->keep_alive = false;
+}
+
 void exchange_start(struct exchange *exchange, int status, const char *content_type,
                     struct slice extra_headers)
 {

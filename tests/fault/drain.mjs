@@ -124,6 +124,26 @@ const drainTimeout = async (t) => {
   await closed
 }
 
+/** Whoever starts it may have closed the standard descriptors: nothing else may then sit in their place. */
+const closedDescriptors = async (t) => {
+  for (const closed of ['<&-', '2>&-', '<&- 2>&-']) {
+    const server = await startServer(t, {
+      data: await makeDirectory(t),
+      wrap: ['sh', '-c', `exec "$0" "$@" ${closed}`],
+    })
+    const journal = new Journal('closed descriptors')
+    const pusher = new WsPusher({ journal, random: t.random, name: 'ws' })
+    const running = pusher.run(server.port)
+    await httpRequest({ port: server.port, method: 'POST', path: syncPath('a', 'http'), body: 'refused, and logged' })
+    await until('some pushes', () => pusher.acknowledged > 10)
+    const { code, signal } = await server.stop()
+    if (code !== 0) throw new Error(`${closed}: it ended with ${code ?? signal}`)
+    await running
+    const again = await startServer(t, { data: server.data })
+    await checkAll(again.port, [journal])
+  }
+}
+
 /**
  * What a service manager does: keeps a listening socket, and starts the server with it as often as it is told.
  * A shell, because this process cannot hold a listening socket without accepting from it.
@@ -251,6 +271,7 @@ export const tests = [
   { name: 'asked to stop under load, it ends in time, everybody is told, and what was acknowledged is there', run: underLoad },
   { name: 'a second signal ends a server that waits for what is under way', run: secondSignal },
   { name: 'what does not end by itself is cut after the drain timeout', run: drainTimeout },
+  { name: 'a server whose standard descriptors were closed works, and ends in order', run: closedDescriptors },
   { name: 'with a passed listening socket, clients that push over HTTP do not notice restarts', run: restartsUnnoticed },
   { name: 'with a passed listening socket, clients that poll over HTTP do not notice restarts', run: pollersUnnoticed },
 ]

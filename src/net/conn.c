@@ -211,6 +211,22 @@ static void send_output(struct net_conn *conn, struct net_output *output)
     net_output_reset(output);
 }
 
+/* The same through TLS: encrypts no more than waits for the socket, piece by piece. */
+static void send_encrypted(struct net_conn *conn)
+{
+    struct net_output encrypted;
+    net_output_init(&encrypted);
+    do {
+        if (conn->pending.failed || !net_tls_encrypt(conn->tls, &conn->pending, &encrypted)) {
+            net_conn_abort(conn);
+        } else {
+            send_output(conn, &encrypted);
+        }
+    } while (!conn->shut && conn->inflight == NULL && conn->pending.bytes > 0 &&
+             net_tls_ready(conn->tls));
+    net_output_deinit(&encrypted);
+}
+
 void net_conn_flush(struct net_conn *conn)
 {
     if (conn->shut || conn->inflight != NULL) {
@@ -219,14 +235,7 @@ void net_conn_flush(struct net_conn *conn)
     if (conn->tls == NULL) {
         send_output(conn, &conn->pending);
     } else {
-        struct net_output encrypted;
-        net_output_init(&encrypted);
-        if (conn->pending.failed || !net_tls_encrypt(conn->tls, &conn->pending, &encrypted)) {
-            net_conn_abort(conn);
-        } else {
-            send_output(conn, &encrypted);
-        }
-        net_output_deinit(&encrypted);
+        send_encrypted(conn);
     }
     if (!conn->shut && conn->inflight == NULL) {
         tell_writable(conn);

@@ -66,11 +66,12 @@ struct net_tls_session *net_tls_session_create(struct net_tls *tls);
 void net_tls_session_destroy(struct net_tls_session *session);
 /* False: out of memory or a broken stream. */
 bool net_tls_receive(struct net_tls_session *session, const char *data, size_t bytes);
-/* Next plaintext; 0: none now; -1: the peer broke the protocol; -2: the peer closed TLS. */
+/* Next plaintext; 0: none now; -1: the peer broke the protocol, or makes the session say more than
+ * is taken from it; -2: the peer closed TLS. */
 int net_tls_read(struct net_tls_session *session, char *out, size_t bytes);
-/* Encrypts `plain` into `out`, together with what the handshake has to say. False: it failed, or
- * the handshake is not done yet and there was something to encrypt. */
-bool net_tls_ready(const struct net_tls_session *session);
+bool net_tls_ready(const struct net_tls_session *session); /* the handshake is done */
+/* Encrypts some of `plain`, none before the handshake is done, and adds it to `out`, together with
+ * what TLS itself has to say. False: it failed. */
 bool net_tls_encrypt(struct net_tls_session *session, struct net_output *plain,
                      struct net_output *out);
 void net_tls_shutdown(struct net_tls_session *session, struct net_output *out);

@@ -154,9 +154,14 @@ static void on_pull(struct http_endpoint *endpoint, struct exchange *exchange)
                              "a pull has no body");
         return;
     }
+    unsigned count = http_query_find(exchange_request(exchange)->query, "args", &encoded);
+    if (count > 1) { /* a proxy that checks it may look at the other one */
+        http_endpoint_refuse(endpoint, exchange, 400, SLUICE_MALFORMED, SLICE_EMPTY,
+                             "the parameter args is given more than once");
+        return;
+    }
     arena_init(&arena, ARGS_BYTES_MAX);
-    if (!http_query_find(exchange_request(exchange)->query, "args", &encoded) ||
-        json_parameter_decode(encoded, &arena, &args) != SLUICE_OK) {
+    if (count == 0 || json_parameter_decode(encoded, &arena, &args) != SLUICE_OK) {
         args = SLICE("");
     }
     endpoint->pull(endpoint, exchange, args, &arena);

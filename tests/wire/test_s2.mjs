@@ -123,8 +123,13 @@ s2Test('arguments are understood encoded once and twice', async () => {
   }
   // As URLSearchParams writes it, with + for a space.
   const search = new URLSearchParams({ args: JSON.stringify(s2Args(storeId)) })
-  const response = await ask(server, 'GET', `/s2?x=1&${search}&args=second`)
+  const response = await ask(server, 'GET', `/s2?x=1&${search}`)
   assert.match(response.text, /"tail":\{"seq_num":2,/)
+  for (const second of ['args=second', '%61rgs=second', 'args']) {
+    const refused = await ask(server, 'GET', `/s2?${search}&${second}`)
+    assert.equal(refused.status, 400)
+    assert.match(refused.text, /args is given more than once/)
+  }
 })
 
 s2Test('the last event id of an EventSource that connects again goes before its arguments', async () => {

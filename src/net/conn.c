@@ -388,11 +388,12 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
 }
 
-struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, struct net_tls *tls)
+enum sluice_status net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
+                                   struct net_tls *tls, struct net_conn **out)
 {
     struct net_conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL) {
-        return NULL;
+        return SLUICE_NO_MEMORY;
     }
     conn->loop = loop;
     net_output_init(&conn->pending);
@@ -401,13 +402,13 @@ struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, s
     conn->output_moved_ms = uv_now(&loop->uv);
     if (uv_accept(listener, (uv_stream_t *)&conn->tcp) != 0) {
         net_conn_abort(conn);
-        return NULL;
+        return SLUICE_IO;
     }
     if (tls != NULL) {
         conn->tls = net_tls_session_create(tls);
         if (conn->tls == NULL) {
             net_conn_abort(conn);
-            return NULL;
+            return SLUICE_IO;
         }
     }
     (void)uv_tcp_nodelay(&conn->tcp, 1);
@@ -416,7 +417,8 @@ struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, s
     int bytes = sizeof(peer);
     (void)uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&peer, &bytes);
     net_format_address(&peer, conn->peer, sizeof(conn->peer));
-    return conn;
+    *out = conn;
+    return SLUICE_OK;
 }
 
 void net_conn_open(struct net_conn *conn, const struct net_conn_ops *ops, void *user)

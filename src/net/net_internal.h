@@ -53,8 +53,9 @@ struct net_conn {
 };
 
 /* conn.c */
-struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
-                                 struct net_tls *tls); /* NULL: could not */
+/* Fills `*out`. NO_MEMORY: the connection still waits in the listener. IO: it is gone. */
+enum sluice_status net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
+                                   struct net_tls *tls, struct net_conn **out) SLUICE_MUST_CHECK;
 void net_conn_flush(struct net_conn *conn);
 void net_conn_mark_dirty(struct net_conn *conn);
 /* address.c: "127.0.0.1:8787" or "[::1]:8787" */

@@ -284,6 +284,13 @@ refuses(
   dies(/storeId/),
 )
 refuses(
+  'a Ping of another store than the URL names',
+  requestText(1, 'SyncHttpRpc.Ping', '{"storeId":"another"}'),
+  dies(/storeId/),
+  ['HTTP'],
+)
+refuses('a Ping without a store', requestText(1, 'SyncHttpRpc.Ping', 'null'), dies(/payload/), ['HTTP'])
+refuses(
   'a Push to another store than the URL names',
   ({ prefix }) => requestText(1, `${prefix}.Push`, pushPayload('bystander', [eventText({ seq: 1 })])),
   dies(/storeId/),

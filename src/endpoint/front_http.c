@@ -72,6 +72,9 @@ static void write_head(struct buffer *head, struct exchange *exchange, int statu
                           exchange->keep_alive ? SLICE("upgrade") : SLICE("upgrade, close"));
     } else if (!exchange->keep_alive) {
         http_write_header(head, "connection", SLICE("close"));
+    } else if (exchange->parser.version_minor == 0) {
+        /* Without it, an HTTP/1.0 client that asked for it waits for the end: RFC 9112 C.2.2. */
+        http_write_header(head, "connection", SLICE("keep-alive"));
     }
 }
 
@@ -208,6 +211,7 @@ static bool next_request(struct front_conn *conn)
         return false;
     }
     http_parser_reset(&exchange->parser);
+    exchange->head_only = false; /* a refusal of what comes next has its body */
     front_conn_enter(conn, FRONT_HEAD);
     return true;
 }

@@ -50,6 +50,14 @@ httpTest('GET / greets', async () => {
   assert.match(response.text, /Sluice/)
 })
 
+httpTest('what is refused after a HEAD is refused with a body that says why', async () => {
+  const client = await HttpClient.connect(server)
+  await client.ask('HEAD', '/')
+  client.wire.write('no request\r\n\r\n')
+  assert.match((await client.response()).text, /version/)
+  await client.wire.untilClosed()
+})
+
 httpTest('HEAD answers as GET would, without the body', async () => {
   for (const target of ['/', '/foo', SYNC, '/healthz']) {
     const client = await HttpClient.connect(server)
@@ -350,6 +358,16 @@ httpTest('HTTP/1.0 gets one answer and the end of the connection', async () => {
   const client = await HttpClient.connect(server)
   client.send('GET', '/', { version: '1.0', headers: { host: undefined } })
   assert.equal((await client.response()).status, 200)
+  await client.wire.untilClosed()
+})
+
+httpTest('HTTP/1.0 with keep-alive is told that the connection stays, and when it ends', async () => {
+  const client = await HttpClient.connect(server)
+  const old = { version: '1.0', headers: { connection: 'keep-alive' } }
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await client.ask('GET', '/', old)).headers.connection, 'keep-alive')
+  }
+  assert.equal((await client.ask('GET', '/', { version: '1.0' })).headers.connection, 'close')
   await client.wire.untilClosed()
 })
 

@@ -293,7 +293,36 @@ const overTls = async (t) => {
   if (code !== 0) throw new Error(`the stop ended with ${code}: ${server.errors}`)
 }
 
+/** More connections than the process may have descriptors: those that find none end, and nothing else does. */
+const outOfDescriptors = async (t) => {
+  const server = await startServer(t, { data: await makeDirectory(t), wrap: ['prlimit', '--nofile=64:64'] })
+  const journal = new Journal(storeId)
+  const pusher = new WsPusher({ journal, random: t.random, name: 'the one that was there before' })
+  const running = pusher.run(server.port)
+  await until('some pushes', () => pusher.acknowledged > 10)
+  const descriptors = server.descriptors()
+  let ended = 0
+  const crowd = []
+  for (let i = 0; i < 100; i++) {
+    const peer = await connect(server.port)
+    void peer.ended.then(() => ended++)
+    crowd.push(peer)
+  }
+  await until('those that find no descriptor end', () => ended >= 100 - 64)
+  const before = pusher.acknowledged
+  await until('more pushes', () => pusher.acknowledged > before + 10)
+  for (const { socket } of crowd) socket.destroy()
+  await until('the crowd is gone', () => server.descriptors() <= descriptors)
+  const { status } = await server.get('/readyz')
+  if (status !== 200) throw new Error(`/readyz: ${status}`)
+  pusher.stop()
+  await running
+  const { events, backendId } = await pullAll({ port: server.port, storeId })
+  journal.check(events, backendId)
+}
+
 export const tests = [
+  { name: 'with more connections than descriptors the others go on, and so does everything afterwards', run: outOfDescriptors },
   { name: 'hundreds of peers that break off anywhere disturb nobody and leave nothing behind', run: disturbNobody },
   { name: 'hundreds of peers that break off anywhere in TLS leave nothing behind', run: overTls },
 ]

@@ -441,11 +441,6 @@ const char *net_conn_peer(const struct net_conn *conn)
     return conn->peer;
 }
 
-struct net_loop *net_conn_loop(const struct net_conn *conn)
-{
-    return conn->loop;
-}
-
 bool net_conn_closing(const struct net_conn *conn)
 {
     return conn->closing;

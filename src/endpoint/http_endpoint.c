@@ -113,27 +113,36 @@ static enum sluice_status decode_push(struct push_request *request, struct sluic
     return status;
 }
 
+/* Decodes what came and hands it on. */
+static enum sluice_status start_push(struct http_endpoint *endpoint, struct exchange *exchange,
+                                     struct push_request *request, struct sluice_error *error)
+{
+    struct http_push *owner = arena_alloc(&request->arena, sizeof(*owner));
+    if (owner == NULL) {
+        return error_set(error, SLUICE_NO_MEMORY, "out of memory for a push");
+    }
+    enum sluice_status status = decode_push(request, error);
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    *owner = (struct http_push){.endpoint = endpoint, .exchange = exchange};
+    request->owner = owner;
+    request->decided = on_decided;
+    exchange_watch(exchange, &PUSH_OPS, owner);
+    return push_request_submit(request, endpoint->options.sync, error);
+}
+
 static void on_push(struct http_endpoint *endpoint, struct exchange *exchange)
 {
     struct sluice_error error = {0};
     struct push_request *request = NULL;
-    struct slice store_id = SLICE_EMPTY;
     enum sluice_status status = push_request_create(endpoint->front, exchange_body(exchange),
                                                     SLICE_EMPTY, &request, &error);
     if (status == SLUICE_OK) {
-        struct http_push *owner = arena_alloc(&request->arena, sizeof(*owner));
-        status = owner != NULL ? decode_push(request, &error)
-                               : error_set(&error, SLUICE_NO_MEMORY, "out of memory for a push");
-        store_id = request->push.store_id;
-        if (status == SLUICE_OK) {
-            *owner = (struct http_push){.endpoint = endpoint, .exchange = exchange};
-            request->owner = owner;
-            request->decided = on_decided;
-            exchange_watch(exchange, &PUSH_OPS, owner);
-            status = push_request_submit(request, endpoint->options.sync, &error);
-        }
+        status = start_push(endpoint, exchange, request, &error);
     }
     if (status != SLUICE_OK) {
+        struct slice store_id = request != NULL ? request->push.store_id : SLICE_EMPTY;
         exchange_watch(exchange, NULL, NULL);
         refuse(endpoint, exchange, sluice_status_http(status), status, store_id, error.message,
                NULL);

@@ -4,6 +4,17 @@
 #include "base/limits.h"
 #include "proto/fields.h"
 
+static enum sluice_status decode_args(struct json_reader *reader, struct slice *args,
+                                      struct sluice_error *error)
+{
+    (void)json_skip(reader, args);
+    if (reader->skipped_depth > ARGS_DEPTH_MAX) {
+        return error_set(error, SLUICE_LIMIT, "args nests %u arrays and objects; the limit is %u",
+                         reader->skipped_depth, ARGS_DEPTH_MAX);
+    }
+    return SLUICE_OK;
+}
+
 /* One event of a batch. Fields may come in any order; unknown ones are ignored. */
 static enum sluice_status decode_event(struct json_reader *reader, size_t index,
                                        struct arena *arena, struct event *event,
@@ -24,7 +35,7 @@ static enum sluice_status decode_event(struct json_reader *reader, size_t index,
             status = field_string(reader, FIELDS[0], arena, &event->name, &detail);
             seen |= NAME;
         } else if (json_key_is(key, "args")) {
-            (void)json_skip(reader, &event->args);
+            status = decode_args(reader, &event->args, &detail);
         } else if (json_key_is(key, "seqNum")) {
             status = field_u53(reader, FIELDS[1], &event->seq_num, &detail);
             seen |= SEQ;

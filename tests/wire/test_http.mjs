@@ -527,8 +527,8 @@ refuses('a negative chunk size', withChunks('-5\r\n'), 400, /chunk/)
 refuses('an empty chunk size', withChunks('\r\nabc'), 400, /chunk/)
 refuses('a chunk of 2^64 bytes', withChunks('10000000000000000\r\n'), 413, /chunk/)
 refuses('a chunk that is longer than it says', withChunks('1\r\nab\r\n0\r\n\r\n'), 400, /chunk/)
-refuses('a chunk line without an end', withChunks(`1;${'x'.repeat(300)}`), 400, /chunk/)
-refuses('a flood of trailers', withChunks('0\r\n' + 'a: b\r\n'.repeat(40) + '\r\n'), 431, /trailer/)
+refuses('a chunk line without an end', withChunks(`1;${'x'.repeat(300)}`), 400, /chunk.* limit is 256/)
+refuses('a flood of trailers', withChunks('0\r\n' + 'a: b\r\n'.repeat(40) + '\r\n'), 431, /trailers; the limit is 16/)
 
 // ---- floods ----
 
@@ -536,28 +536,28 @@ refuses(
   '65 headers and more',
   withHeaders(...Array.from({ length: 80 }, (_, i) => `x${i}: y`)),
   431,
-  /headers/,
+  /headers; the limit is 64/,
 )
 refuses(
   'a head of 17 KiB',
   withHeaders(...Array.from({ length: 20 }, (_, i) => `x${i}: ${'y'.repeat(900)}`)),
   431,
-  /head/,
+  /head has .* limit is 16384/,
 )
 refuses(
   'a header without an end',
   Buffer.from(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(40_000)}`),
   431,
-  /head/,
+  /head has .* limit is 16384/,
 )
 refuses(
   'a target of 9,000 bytes',
   Buffer.from(`GET /${'a'.repeat(9000)} HTTP/1.1\r\nHost: x\r\n\r\n`),
   414,
-  /target/,
+  /target has .* limit is 8192/,
 )
-refuses('a target without an end', Buffer.from(`GET /${'a'.repeat(40_000)}`), 414, /./)
-refuses('a method without an end', Buffer.from('A'.repeat(40_000)), 414, /./)
+refuses('a target without an end', Buffer.from(`GET /${'a'.repeat(40_000)}`), 414, /limit is 16384/)
+refuses('a method without an end', Buffer.from('A'.repeat(40_000)), 414, /limit is 16384/)
 
 httpTest('64 headers are good', async () => {
   const headers = Object.fromEntries(Array.from({ length: 62 }, (_, i) => [`x${i}`, 'y']))

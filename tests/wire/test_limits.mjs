@@ -224,7 +224,7 @@ limitTest('a message at --message-bytes-max, not over it (WebSocket)', async () 
     }
     const { code, reason } = await over.untilClosed()
     assert.equal(code, 1009)
-    assert.match(reason, /limit/)
+    assert.match(reason, /--message-bytes-max/)
   }
   await atIt.ping()
   atIt.close()

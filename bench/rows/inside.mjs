@@ -20,7 +20,7 @@ const allocationsPerPush = async () => {
 const traced = async (line) => {
   const trace = path.join(scratch(), 'trace')
   const calls = 'trace=fsync,fdatasync,read,write,writev,sendmsg,sendto,recvfrom,recvmsg'
-  const server = await startSluice({ wrap: ['strace', '-f', '-q', '-s', '200', '-e', calls, '-o', trace] })
+  const server = await startSluice({ wrap: ['strace', '-D', '-f', '-q', '-s', '200', '-e', calls, '-o', trace] })
   const result = await load(server, line)
   const transactions = transactionsOf(server)
   await server.stop()

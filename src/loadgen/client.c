@@ -8,6 +8,7 @@
 #include "ws/ws_frame.h"
 
 #define MESSAGE_BYTES_MAX (256u << 20)
+#define ACKS_MAX 32u /* in one write */
 #define HEADER_LENGTH_16_BIT 126u
 #define HEADER_LENGTH_64_BIT 127u
 
@@ -28,13 +29,13 @@ static void on_page(struct load_client *client, struct slice page)
 
 static void on_message(struct load_client *client, struct slice message)
 {
-    char ack[LOAD_CONTROL_BYTES_MAX];
     switch (load_answer_kind(message)) {
     case LOAD_CHUNK:
-        load_conn_send(&client->conn, load_text_ack(ack, client->pull_id));
+        client->acks_due++;
         on_page(client, message);
         break;
     case LOAD_EXIT:
+        client->acks_due = 0; /* of a pull that is over nobody wants any */
         client->shared->ops->done(client, message);
         break;
     case LOAD_OTHER:
@@ -85,6 +86,21 @@ static bool read_header(struct slice data, size_t *header_bytes, uint64_t *paylo
     return true;
 }
 
+/* The acks of all chunks that came in one read leave in one write. */
+static void send_acks(struct load_client *client)
+{
+    char acks[ACKS_MAX * LOAD_CONTROL_BYTES_MAX];
+    while (client->acks_due > 0 && client->conn.fd >= 0) {
+        unsigned count = client->acks_due < ACKS_MAX ? client->acks_due : ACKS_MAX;
+        size_t bytes = 0;
+        for (unsigned i = 0; i < count; i++) {
+            bytes += load_text_ack(acks + bytes, client->pull_id).bytes;
+        }
+        client->acks_due -= count;
+        load_conn_send(&client->conn, slice_make(acks, bytes));
+    }
+}
+
 /* Takes whole frames from the front; returns how many bytes they have. */
 static size_t take_frames(struct load_client *client, struct slice data)
 {
@@ -126,7 +142,9 @@ static size_t take_ws(struct load_client *client, struct slice data)
     if (!client->open) {
         return taken;
     }
-    return taken + take_frames(client, slice_make(data.data + taken, data.bytes - taken));
+    taken += take_frames(client, slice_make(data.data + taken, data.bytes - taken));
+    send_acks(client);
+    return taken;
 }
 
 static void on_ws_bytes(struct load_client *client, char *data, size_t bytes)

@@ -38,6 +38,7 @@ struct load_client {
     uint64_t pull_id;    /* of the pull under way */
     uint64_t started_ns; /* of what is under way; the owner's to use */
     uint64_t left;       /* the owner's to use */
+    unsigned acks_due;   /* chunks of this read */
     bool open;
     struct buffer rest;         /* of a frame, handshake or body that has not come whole */
     struct http_parser *parser; /* HTTP only */

@@ -16,9 +16,15 @@ struct sync_store {
     uint64_t failures; /* appends that failed: what was read before the last one is not to be
                           learnt from */
     struct eventlog_store_info info;
-    struct sync_push *current;     /* between admission and publication */
+    struct sync_push *current; /* between admission and publication, in order: one that is compared,
+                                  or any number of appends, each on top of the one before */
+    struct sync_push *current_last;
+    uint64_t appending_head; /* with appends under way: the head that they lead to */
+    bool appending;
     struct sync_push *queue_first; /* those that wait, in order of arrival */
     struct sync_push *queue_last;
+    struct sync_push *returned_last; /* of those at the queue's front that were to be appended and
+                                        could not, as one before them failed */
     struct sync_pull *subscribers;  /* live pulls at head */
     struct sync_pull *publish_next; /* where publication goes on; moved when that pull leaves */
     struct eventlog_read open_read;

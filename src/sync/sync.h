@@ -62,7 +62,8 @@ struct sync_push {
     } request;
 };
 
-/* One push at a time per store is between admission and publication; others wait in order. */
+/* The pushes of a store are decided in their order. One that continues exactly where those under
+ * way will end is appended on top of them; any other waits until they are done. */
 void sync_push_submit(struct sync *sync, struct sync_push *push);
 /* Between submit and done: nobody waits for the answer any more. Unless it is being decided
  * already, the push is refused with UNAVAILABLE when its turn comes. */

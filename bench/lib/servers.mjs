@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { cpus } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -114,7 +114,7 @@ export const sqliteAlone = (mode, ...words) => {
 }
 
 export const fileOf = (server) => path.join(server.data, 'sluice.db')
-export const fileBytes = (server) => statSync(fileOf(server)).size
+export const fileBytes = (server) => [fileOf(server), `${fileOf(server)}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0)
 
 /** How many transactions the log's events came in: all events of one have its time. */
 export const transactionsOf = (server) =>

@@ -507,6 +507,25 @@ static void refusals_from_inside_refusals_do_not_nest(void **state)
     assert_int_equal(world->stage.answers, 10000);
 }
 
+static void the_log_is_read_for_the_head_of_a_held_store_once(void **state)
+{
+    struct world *world = *state;
+    struct eventlog_stats before;
+    struct eventlog_stats after;
+    eventlog_stats(world->log, &before);
+    struct sync_store *store = sync_store_hold(world->sync, SLICE("store"));
+    assert_non_null(store);
+    assert_true(slice_equal(sync_store_id(store), SLICE("store")));
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_ok(push(world, i, i + 1, 1, 0), i + 1);
+    }
+    eventlog_stats(world->log, &after);
+    assert_int_equal(after.reads - before.reads, 1);
+    assert_int_equal(sync_stats(world->sync)->stores, 1);
+    sync_store_let_go(store);
+    assert_int_equal(sync_stats(world->sync)->stores, 0);
+}
+
 /* --- When the log fails --- */
 
 static void a_failed_commit_refuses_and_the_next_push_goes_on(void **state)
@@ -714,6 +733,7 @@ int main(void)
         TEST(many_stores_are_kept_apart_and_forgotten),
         TEST(an_answer_may_bring_the_next_push),
         TEST(refusals_from_inside_refusals_do_not_nest),
+        TEST(the_log_is_read_for_the_head_of_a_held_store_once),
         TEST(a_failed_commit_refuses_and_the_next_push_goes_on),
         TEST(an_abandoned_push_is_passed_over_unless_its_turn_has_come),
         TEST(pushes_that_follow_each_other_commit_in_one_transaction),

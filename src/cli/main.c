@@ -16,6 +16,7 @@ struct verb {
 
 static const struct verb VERBS[] = {
     {"serve", verb_serve, "run the server"},
+    {"bench", verb_bench, "load a server and measure it"},
 };
 
 #define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))

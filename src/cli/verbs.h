@@ -4,5 +4,6 @@
 #define SLUICE_CLI_VERBS_H
 
 int verb_serve(int argument_count, char **arguments);
+int verb_bench(int argument_count, char **arguments);
 
 #endif

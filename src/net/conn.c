@@ -9,9 +9,11 @@
  * Owns the socket, its output and its TLS session. Loop thread. Invariants: at most one uv_write is
  * under way, and while it is, `inflight` holds its bytes and nobody moves them; after `shut`,
  * nothing is called but `closed`, once. */
+#include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/assert.h"
 #include "net/net_internal.h"
@@ -111,13 +113,8 @@ static void finish_close(struct net_conn *conn)
 /* Bytes that the system has taken and the peer's system has not. */
 static int system_queue_bytes(const struct net_conn *conn)
 {
-    uv_os_fd_t descriptor = -1;
     int bytes = 0;
-    if (uv_fileno((const uv_handle_t *)&conn->tcp, &descriptor) != 0 ||
-        ioctl(descriptor, SIOCOUTQ, &bytes) != 0) {
-        return 0;
-    }
-    return bytes;
+    return ioctl(conn->descriptor, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -181,11 +178,22 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
     }
 }
 
+/* How many bytes the socket took; 0: none now; -1: it is broken. Not by uv_try_write, which goes
+ * the system's longer way for files. */
+static ssize_t send_now(const struct net_conn *conn, struct iovec *pieces, unsigned count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    ssize_t sent = 0;
+    do {
+        sent = sendmsg(conn->descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 && (errno == EAGAIN || errno == ENOBUFS) ? 0 : sent;
+}
+
 /* Sends as much as the socket takes now; the rest waits in `inflight`. */
 static void send_output(struct net_conn *conn, struct net_output *output)
 {
     struct iovec pieces[PIECES_MAX];
-    uv_buf_t buffers[PIECES_MAX];
     SLUICE_ASSERT(conn->inflight == NULL);
     if (output->failed) {
         net_conn_abort(conn);
@@ -193,11 +201,8 @@ static void send_output(struct net_conn *conn, struct net_output *output)
     }
     while (output->bytes > 0) {
         unsigned count = net_output_peek(output, pieces, PIECES_MAX);
-        for (unsigned i = 0; i < count; i++) {
-            buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
-        }
-        int taken = uv_try_write((uv_stream_t *)&conn->tcp, buffers, count);
-        if (taken == UV_EAGAIN) {
+        ssize_t taken = send_now(conn, pieces, count);
+        if (taken == 0) {
             wait_for_socket(conn, output);
             return;
         }
@@ -400,7 +405,8 @@ enum sluice_status net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
     (void)uv_tcp_init(&loop->uv, &conn->tcp);
     conn->tcp.data = conn;
     conn->output_moved_ms = uv_now(&loop->uv);
-    if (uv_accept(listener, (uv_stream_t *)&conn->tcp) != 0) {
+    if (uv_accept(listener, (uv_stream_t *)&conn->tcp) != 0 ||
+        uv_fileno((const uv_handle_t *)&conn->tcp, &conn->descriptor) != 0) {
         net_conn_abort(conn);
         return SLUICE_IO;
     }

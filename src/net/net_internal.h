@@ -32,6 +32,7 @@ struct net_tls_session; /* one connection's TLS */
 
 struct net_conn {
     uv_tcp_t tcp;
+    uv_os_fd_t descriptor; /* the socket's, while it is not shut */
     struct net_loop *loop;
     const struct net_conn_ops *ops; /* NULL until net_conn_open */
     void *user;

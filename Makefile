@@ -47,7 +47,7 @@ format:             ## clang-format in place
 
 install: all        ## into PREFIX, /usr/local by default
 	@meson configure $(BUILD) --prefix $(PREFIX) >/dev/null
-	@ninja -C $(BUILD) sluice >/dev/null
+	@ninja -C $(BUILD) sluice libsluice >/dev/null
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:

@@ -136,3 +136,15 @@ enum sluice_status net_loop_on_signal(struct net_loop *loop, int signal_number,
     uv_unref((uv_handle_t *)handle);
     return SLUICE_OK;
 }
+
+struct net_loop *net_loop_attach(void *uv_loop, struct sluice_error *error)
+{
+    (void)uv_loop;
+    (void)error_set(error, SLUICE_UNSUPPORTED, "not there yet");
+    return NULL;
+}
+
+void net_loop_detach(struct net_loop *loop, void (*detached)(void *user), void *user)
+{
+    (void)loop, (void)detached, (void)user;
+}

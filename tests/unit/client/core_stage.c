@@ -105,6 +105,20 @@ static const struct client_core_ops OPS = {.open = on_open,
                                            .connection = on_connection,
                                            .backend_id = on_backend_id};
 
+static void enter(struct stage *stage)
+{
+    if (stage->entering != NULL) {
+        stage->entering();
+    }
+}
+
+static void leave(struct stage *stage)
+{
+    if (stage->leaving != NULL) {
+        stage->leaving();
+    }
+}
+
 /* ---- life ---- */
 
 void stage_init(struct stage *stage, const char *url)
@@ -139,9 +153,17 @@ void stage_start(struct stage *stage)
     assert_non_null(stage->core);
 }
 
+void stage_reserve(struct stage *stage)
+{
+    assert_non_null(buffer_reserve(&stage->sent, 1u << 18));
+    assert_non_null(buffer_reserve(&stage->journal, 1u << 16));
+}
+
 void stage_deinit(struct stage *stage)
 {
+    enter(stage);
     client_core_close(stage->core, stage->now_ms);
+    leave(stage);
     client_core_destroy(stage->core);
     buffer_deinit(&stage->sent);
     buffer_deinit(&stage->heard);
@@ -184,10 +206,12 @@ static bool read_request(struct stage *stage)
 
 void stage_bytes(struct stage *stage, struct slice bytes)
 {
-    char *copy = malloc(bytes.bytes + 1);
+    char *copy = calloc(1, bytes.bytes + 1);
     assert_non_null(copy);
     memcpy(copy, bytes.data, bytes.bytes);
+    enter(stage);
     client_core_bytes(stage->core, copy, bytes.bytes, stage->now_ms);
+    leave(stage);
     free(copy);
 }
 
@@ -212,8 +236,10 @@ void stage_open(struct stage *stage)
     assert_true(stage->opening);
     stage->opening = false;
     stage->open = true;
+    enter(stage);
     client_core_opened(stage->core, stage->now_ms);
-    if (!stage->url.polls) {
+    leave(stage);
+    if (!stage->url.polls && stage->open) {
         upgrade(stage);
     }
 }
@@ -224,14 +250,18 @@ void stage_cut(struct stage *stage, const char *why)
     (void)error_set(&error, SLUICE_OFFLINE, "%s", why);
     assert_true(stage->opening || stage->open);
     gone(stage);
+    enter(stage);
     client_core_closed(stage->core, &error, stage->now_ms);
+    leave(stage);
 }
 
 void stage_end(struct stage *stage)
 {
     assert_true(stage->open);
     gone(stage);
+    enter(stage);
     client_core_closed(stage->core, NULL, stage->now_ms);
+    leave(stage);
 }
 
 static bool read_frame(struct stage *stage)
@@ -319,10 +349,14 @@ void stage_wait(struct stage *stage, uint64_t ms)
             break;
         }
         stage->now_ms = deadline_ms > stage->now_ms ? deadline_ms : stage->now_ms;
+        enter(stage);
         client_core_time(stage->core, stage->now_ms);
+        leave(stage);
     }
     stage->now_ms = end_ms;
+    enter(stage);
     client_core_time(stage->core, stage->now_ms);
+    leave(stage);
 }
 
 const char *stage_page(uint64_t first, uint64_t last, const char *more)
@@ -389,7 +423,9 @@ struct core_pull *stage_pull(struct stage *stage, uint64_t cursor, bool live)
     pull->pull.live = live;
     pull->pull.page = on_page;
     pull->pull.ended = on_ended;
+    enter(stage);
     client_core_pull(stage->core, &pull->pull, stage->now_ms);
+    leave(stage);
     return &pull->pull;
 }
 
@@ -444,7 +480,9 @@ void stage_push(struct stage *stage, uint64_t first, uint64_t last, size_t args_
     push->push.events = push->events;
     push->push.event_count = count;
     push->push.done = on_pushed;
+    enter(stage);
     client_core_push(stage->core, &push->push, stage->now_ms);
+    leave(stage);
 }
 
 struct staged_ping {
@@ -472,5 +510,7 @@ void stage_ping(struct stage *stage, bool is_connect)
     ping->stage = stage;
     ping->ping.is_connect = is_connect;
     ping->ping.done = on_pong;
+    enter(stage);
     client_core_ping(stage->core, &ping->ping, stage->now_ms);
+    leave(stage);
 }

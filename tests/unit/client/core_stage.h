@@ -28,14 +28,20 @@ struct stage {
     struct buffer heard;   /* the last message, with a NUL */
     struct buffer head;    /* of the last HTTP request: its target, with a NUL */
     struct buffer journal; /* with a NUL when read */
+    /* Around every call into the core; NULL: nothing. For tests that let allocations fail there. */
+    void (*entering)(void);
+    void (*leaving)(void);
 };
 
 /* "ws://h/" or "http://h/". Start with stage_init, change stage->config, then stage_start. */
 void stage_init(struct stage *stage, const char *url);
 void stage_start(struct stage *stage);
+/* Reserves what the stage itself needs during the core's calls, so that only the core allocates. */
+void stage_reserve(struct stage *stage);
 void stage_deinit(struct stage *stage);
 
-/* The connection that the core asked for is there; a WebSocket is upgraded at once. */
+/* The connection that the core asked for is there; a WebSocket is upgraded at once, unless the core
+ * has shut it already. */
 void stage_open(struct stage *stage);
 /* It could not be opened, or breaks. */
 void stage_cut(struct stage *stage, const char *why);

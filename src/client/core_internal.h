@@ -94,7 +94,7 @@ uint64_t core_random(struct client_core *core);
 bool core_polls(const struct client_core *core);
 /* When to try something again that has failed so often before, other than the connection. */
 uint64_t core_wait(struct client_core *core, unsigned failure_count);
-/* Whether the connection that is being given up had worked; the time that requests wait for one
+/* Whether this is the first failure since something worked: the time that requests wait for one
  * starts anew then. */
 bool core_had_worked(const struct client_core *core);
 /* Whether the last attempt ended with UNAUTHORIZED. */

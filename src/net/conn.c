@@ -23,6 +23,7 @@
 struct closing {
     uv_timer_t timer;
     uv_shutdown_t shutdown;
+    struct net_loop *loop;
 };
 
 static void on_tcp_closed(uv_handle_t *handle)
@@ -45,12 +46,15 @@ static void on_tcp_closed(uv_handle_t *handle)
     }
     net_tls_session_destroy(conn->tls);
     free(conn->write);
+    net_loop_release(conn->loop);
     free(conn);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free(handle); /* struct closing begins with the timer */
+    struct closing *closing = (struct closing *)handle; /* begins with the timer */
+    net_loop_release(closing->loop);
+    free(closing);
 }
 
 void net_conn_abort(struct net_conn *conn)
@@ -139,7 +143,7 @@ static void on_written(uv_write_t *write, int status)
         bytes += pieces[i].iov_len;
     }
     net_output_consume(output, bytes);
-    conn->output_moved_ms = uv_now(&conn->loop->uv);
+    conn->output_moved_ms = uv_now(conn->loop->uv);
     conn->inflight = NULL;
     send_output(conn, output);
     net_output_deinit(output);
@@ -206,7 +210,7 @@ static void send_output(struct net_conn *conn, struct net_output *output)
             return;
         }
         net_output_consume(output, (size_t)taken);
-        conn->output_moved_ms = uv_now(&conn->loop->uv);
+        conn->output_moved_ms = uv_now(conn->loop->uv);
     }
     net_output_reset(output);
 }
@@ -257,7 +261,7 @@ static void after_write(struct net_conn *conn)
 static void before_write(struct net_conn *conn)
 {
     if (queued(conn) == 0) {
-        conn->output_moved_ms = uv_now(&conn->loop->uv);
+        conn->output_moved_ms = uv_now(conn->loop->uv);
     }
 }
 
@@ -299,7 +303,7 @@ bool net_conn_full(const struct net_conn *conn)
  * before that, by what is left in the system's queue. */
 uint64_t net_conn_output_moved_ms(struct net_conn *conn)
 {
-    uint64_t now = uv_now(&conn->loop->uv);
+    uint64_t now = uv_now(conn->loop->uv);
     if (queued(conn) == 0) {
         return now;
     }
@@ -387,9 +391,10 @@ struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, s
     }
     conn->loop = loop;
     net_output_init(&conn->pending);
-    (void)uv_tcp_init(&loop->uv, &conn->tcp);
+    (void)uv_tcp_init(loop->uv, &conn->tcp);
     conn->tcp.data = conn;
-    conn->output_moved_ms = uv_now(&loop->uv);
+    net_loop_hold(loop);
+    conn->output_moved_ms = uv_now(loop->uv);
     if (uv_accept(listener, (uv_stream_t *)&conn->tcp) != 0) {
         net_conn_abort(conn);
         return NULL;
@@ -477,7 +482,9 @@ void net_conn_close(struct net_conn *conn, uint64_t timeout_ms)
         net_conn_resume(conn); /* to hear the peer's end; what it sends is dropped */
     }
     conn->closing = true;
-    (void)uv_timer_init(&conn->loop->uv, &closing->timer);
+    (void)uv_timer_init(conn->loop->uv, &closing->timer);
+    closing->loop = conn->loop;
+    net_loop_hold(conn->loop);
     closing->timer.data = conn;
     conn->close_timer = &closing->timer;
     (void)uv_timer_start(&closing->timer, on_close_timeout, timeout_ms, 0);

@@ -13,7 +13,8 @@
 #define NET_SIGNALS_MAX 4u
 
 struct net_loop {
-    uv_loop_t uv;
+    uv_loop_t *uv; /* `own`, or the caller's */
+    uv_loop_t own;
     uv_prepare_t before_poll; /* both flush what was written during the turn */
     uv_check_t after_poll;
     uv_async_t async;
@@ -24,6 +25,11 @@ struct net_loop {
     void (*signalled)(void *user, int signal_number);
     void *signalled_user;
     struct net_conn *dirty; /* connections with output that has not been tried */
+    unsigned held;          /* what the loop has of connections, listeners, timers and look-ups */
+    unsigned closing;       /* handles of this struct that are being closed */
+    bool detaching;
+    void (*detached)(void *user);
+    void *detached_user;
     char read_buffer[NET_READ_BYTES];
     char plain_buffer[NET_READ_BYTES]; /* what TLS has decrypted */
 };
@@ -51,6 +57,10 @@ struct net_conn {
     bool shut;    /* uv_close was called */
     char peer[NET_PEER_BYTES];
 };
+
+/* loop.c: whoever gives the loop a handle holds the loop until the handle is closed. */
+void net_loop_hold(struct net_loop *loop);
+void net_loop_release(struct net_loop *loop); /* the last release of a detached loop frees it */
 
 /* conn.c */
 struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener,

@@ -42,8 +42,8 @@ static void on_async(uv_async_t *handle)
     }
 }
 
-/* The first loop of a process makes libuv open a pipe of its own, and libuv ends the process when it
- * cannot. So see first whether there is room for that pipe and the loop. */
+/* The first loop of a process makes libuv open a pipe of its own, and libuv ends the process when
+ * it cannot. So see first whether there is room for that pipe and the loop. */
 static bool has_descriptors(void)
 {
     int pair[2];

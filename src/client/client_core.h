@@ -29,8 +29,9 @@
 struct client_core;
 
 struct client_core_ops {
-    /* Open a connection to the config's host and port. Answered, later or at once, by
-     * client_core_opened or client_core_closed. Only asked for when there is none. */
+    /* Open a connection to the config's host and port. Answered by client_core_opened or
+     * client_core_closed; later, or (closed only) before this returns. Only asked for when there is
+     * none. */
     void (*open)(void *user);
     /* Send on the open connection; the bytes are copied or sent before this returns. */
     void (*send)(void *user, struct slice bytes);
@@ -99,7 +100,6 @@ struct core_ping {
         is_connect; /* done with the first attempt's outcome, and keeps a connection from then on */
     /* private */
     struct core_ping *next;
-    uint64_t asked_ms;
     uint64_t sent_ms;
     bool sent;
 };
@@ -116,13 +116,18 @@ struct core_pull {
     struct core_pull *next;
     struct pull_order *order; /* NULL: nothing is asked for now */
     uint64_t request_id;      /* 0: none */
-    uint64_t asked_ms;        /* when it last had, or gave up to have, what it waits for */
+    uint64_t waits_since_ms;  /* since the last progress, or the loss of the connection */
     uint64_t not_before_ms;   /* when it may ask (again) */
+    uint64_t held_since_ms;   /* with pages held back */
     unsigned failure_count;   /* answers in a row that were errors */
-    unsigned gap_count;       /* pulls in a row that met the same gap */
+    unsigned again_count;     /* fresh pulls in a row without progress */
+    unsigned gap_count;       /* of these, with the same gap */
     uint64_t gap_seq_num;
+    bool internal;     /* the outbox's or a check's: access refused does not end it */
     bool told_no_more; /* the caller knows that it is at the head */
-    bool started;      /* a page was delivered */
+    bool at_head;      /* and that is so on this connection */
+    bool learning;     /* was asked without its cursor, for want of the backend id */
+    bool cancelled;
 };
 void client_core_pull(struct client_core *core, struct core_pull *pull, uint64_t now_ms);
 /* Ends it with CLOSED, from inside. Nothing happens when it has ended. */
@@ -138,16 +143,18 @@ struct core_push {
     size_t batch_count;       /* events of the batch under way; 0: none */
     unsigned batch_sends;     /* how often it was sent */
     uint64_t request_id;      /* 0: it is not with the server */
-    uint64_t asked_ms;        /* when it last made progress, or lost the connection */
+    uint64_t waits_since_ms;  /* since the last progress, or the loss of the connection */
+    uint64_t not_before_ms;   /* when the batch may be sent (again) */
     struct push_check *check; /* comparing the log with a batch whose answer was lost */
+    bool internal;            /* the outbox's: waits for ever, and does not check */
 };
 void client_core_push(struct client_core *core, struct core_push *push, uint64_t now_ms);
 
 /* Follows the store with an outbox from now on (sluice/outbox.h). At most once. `outbox` and
- * `callbacks` are borrowed for the core's life. */
-void client_core_attach_outbox(struct client_core *core, struct outbox *outbox,
-                               const struct sluice_outbox_callbacks *callbacks, void *user,
-                               uint64_t now_ms);
+ * `callbacks` are borrowed for the core's life. NO_MEMORY. */
+enum sluice_status client_core_attach_outbox(struct client_core *core, struct outbox *outbox,
+                                             const struct sluice_outbox_callbacks *callbacks,
+                                             void *user, uint64_t now_ms) SLUICE_MUST_CHECK;
 /* Something was appended to the outbox. */
 void client_core_outbox_grew(struct client_core *core, uint64_t now_ms);
 /* sluice_client_outbox_reset. */

@@ -44,13 +44,12 @@ enum sluice_status pull_order_take(struct pull_order *order, struct slice value,
                                    struct sluice_error *error) SLUICE_MUST_CHECK;
 /* Counts the page that was delivered last as taken, and gives a held one when its turn has come
  * (PAGE), or says that there is none (HELD). */
-enum sluice_status pull_order_next(struct pull_order *order, enum pull_order_verdict *verdict,
-                                   struct sluice_page *out,
-                                   struct sluice_error *error) SLUICE_MUST_CHECK;
+enum pull_order_verdict pull_order_next(struct pull_order *order, struct sluice_page *out);
 /* The answer is complete (its NO_MORE page, or its Exit): what is still held back will not be
  * reached.
  */
 bool pull_order_has_gap(const struct pull_order *order);
+/* The number of the first event behind the gap; 0 when it is not known. */
 uint64_t pull_order_gap(const struct pull_order *order);
 /* The last event that was taken. */
 uint64_t pull_order_seq_num(const struct pull_order *order);

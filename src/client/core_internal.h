@@ -26,6 +26,9 @@
 #define CORE_PULL_FAILURES_MAX 5u /* error answers in a row that end a live pull */
 #define CORE_PUSH_DEFECTS_MAX 3u  /* sends of a batch that the server only has a Defect for */
 
+#define CORE_AHEAD_TOLD_AT                                                                         \
+    5u /* refusals of an outbox's push in a row from which on they are told */
+
 enum core_phase {
     CORE_DOWN,    /* no connection; maybe waiting for the next attempt */
     CORE_OPENING, /* the driver is at it */

@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 
 BUILD_NEEDS = cc:gcc meson ninja:ninja-build pkg-config:pkgconf libuv1-dev libssl-dev libsqlite3-dev
 TEST_NEEDS = $(BUILD_NEEDS) libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
-	node:nodejs npm openssl python3
+	node:nodejs npm openssl python3 g++ groff:groff-base script:bsdutils
 BENCH_NEEDS = $(BUILD_NEEDS) node:nodejs npm openssl sqlite3 strace taskset:util-linux setpriv:util-linux
 LINT_NEEDS = $(BUILD_NEEDS) clang-format clang-tidy cppcheck python3
 
@@ -53,7 +53,7 @@ format:             ## clang-format in place
 
 install: all        ## into PREFIX, /usr/local by default
 	@meson configure $(BUILD) --prefix $(PREFIX) >/dev/null
-	@ninja -C $(BUILD) sluice >/dev/null
+	@ninja -C $(BUILD) sluice libsluice >/dev/null
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:

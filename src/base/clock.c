@@ -67,3 +67,78 @@ void clock_append_iso8601(struct buffer *buffer, int64_t wall_ms)
     buffer_append_format(buffer, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", date.year, date.month,
                          date.day, ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
 }
+
+/* Days from 0000-03-01 to a date: the inverse of date_of_day. */
+static int64_t day_of_date(struct date date)
+{
+    int64_t year = (int64_t)date.year - (date.month <= 2 ? 1 : 0) + 400;
+    int64_t era = year / 400;
+    int64_t year_of_era = year % 400;
+    int64_t month_from_march = (date.month + 9) % 12;
+    int64_t day_of_year = (153 * month_from_march + 2) / 5 + date.day - 1;
+    return (era - 1) * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+           day_of_year;
+}
+
+/* Reads `digits` digits from the front of `*text`; false when there are fewer. */
+static bool take_digits(struct slice *text, unsigned digits, unsigned *value)
+{
+    unsigned number = 0;
+    if (text->bytes < digits) {
+        return false;
+    }
+    for (unsigned i = 0; i < digits; i++) {
+        if (text->data[i] < '0' || text->data[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (unsigned)(text->data[i] - '0');
+    }
+    *text = slice_make(text->data + digits, text->bytes - digits);
+    *value = number;
+    return true;
+}
+
+static bool take_byte(struct slice *text, char byte)
+{
+    if (text->bytes == 0 || text->data[0] != byte) {
+        return false;
+    }
+    *text = slice_make(text->data + 1, text->bytes - 1);
+    return true;
+}
+
+bool clock_parse_iso8601(struct slice text, int64_t *wall_ms)
+{
+    struct date date;
+    unsigned hour;
+    unsigned minute;
+    unsigned second;
+    unsigned ms = 0;
+    if (!take_digits(&text, 4, &date.year) || !take_byte(&text, '-') ||
+        !take_digits(&text, 2, &date.month) || !take_byte(&text, '-') ||
+        !take_digits(&text, 2, &date.day) || !take_byte(&text, 'T') ||
+        !take_digits(&text, 2, &hour) || !take_byte(&text, ':') ||
+        !take_digits(&text, 2, &minute) || !take_byte(&text, ':') ||
+        !take_digits(&text, 2, &second)) {
+        return false;
+    }
+    if (take_byte(&text, '.')) {
+        unsigned digit;
+        for (unsigned i = 0, weight = 100; i < 9 && take_digits(&text, 1, &digit); i++) {
+            ms += digit * weight;
+            weight /= 10;
+        }
+    }
+    if (!take_byte(&text, 'Z') || text.bytes > 0 || date.month < 1 || date.month > 12 ||
+        date.day < 1 || date.day > 31 || hour > 23 || minute > 59 || second > 59) {
+        return false;
+    }
+    int64_t day = day_of_date(date);
+    struct date again = date_of_day(day);
+    if (again.day != date.day || again.month != date.month) {
+        return false; /* a day that the month does not have */
+    }
+    *wall_ms = YEAR_0_MS + (day + 60) * DAY_MS + (int64_t)hour * 3600000 + (int64_t)minute * 60000 +
+               (int64_t)second * 1000 + ms;
+    return true;
+}

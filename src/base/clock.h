@@ -2,9 +2,11 @@
 #ifndef SLUICE_BASE_CLOCK_H
 #define SLUICE_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/slice.h"
 
 /* Milliseconds since 1970-01-01 UTC, as the system has it; may jump. */
 int64_t clock_wall_ms(void);
@@ -12,5 +14,8 @@ int64_t clock_wall_ms(void);
 uint64_t clock_monotonic_ns(void);
 /* Appends 2026-11-23T00:36:30.784Z, for any time from year 0 to 9999; outside it is clamped. */
 void clock_append_iso8601(struct buffer *buffer, int64_t wall_ms);
+/* Reads what clock_append_iso8601 writes; the fraction may have 0 to 9 digits, of which three
+ * count. UTC ("Z") only. False leaves `*wall_ms` untouched. */
+bool clock_parse_iso8601(struct slice text, int64_t *wall_ms);
 
 #endif

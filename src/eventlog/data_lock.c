@@ -1,21 +1,18 @@
 /* data_lock: makes the data directory and keeps it to one process.
  *
- * Owns the descriptor of sluice.lock, on which the kernel's lock hangs. The file is never removed:
- * a process that had it open would then hold a lock on a file that no other process can find. Loop
- * thread. */
+ * Owns nothing beyond a call; the lock is base/file_lock's. Loop thread. */
 #include "eventlog/data_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/assert.h"
-#include "base/slice.h"
+#include "base/file_lock.h"
 
 #define LOCK_NAME "sluice.lock"
 
@@ -113,22 +110,8 @@ static enum sluice_status ensure_directory(const char *path, struct sluice_error
     return SLUICE_OK;
 }
 
-/* The process that holds the lock, as it wrote itself down; 0 when it did not. */
-static long long read_holder(int file)
+static enum sluice_status refuse_second(long long pid, const char *path, struct sluice_error *error)
 {
-    char text[64];
-    ssize_t bytes = pread(file, text, sizeof text, 0);
-    unsigned long long pid = 0;
-    if (bytes < 5 || memcmp(text, "pid ", 4) != 0 || text[bytes - 1] != '\n' ||
-        !slice_to_u64(slice_make(text + 4, (size_t)bytes - 5), &pid)) {
-        return 0;
-    }
-    return (long long)pid;
-}
-
-static enum sluice_status refuse_second(int file, const char *path, struct sluice_error *error)
-{
-    long long pid = read_holder(file);
     if (pid == 0) {
         return error_set(error, SLUICE_STORAGE_LOCKED,
                          "another process holds %s: stop it, or choose another data directory",
@@ -136,19 +119,6 @@ static enum sluice_status refuse_second(int file, const char *path, struct sluic
     }
     return error_set(error, SLUICE_STORAGE_LOCKED,
                      "process %lld holds %s: stop it, or choose another data directory", pid, path);
-}
-
-/* So that a second opener can name us. A full disk does not keep us from starting: the lock holds
- * without the text. */
-static void write_holder(int file)
-{
-    char text[64];
-    int bytes = snprintf(text, sizeof text, "pid %lld\n", (long long)getpid());
-    SLUICE_ASSERT(bytes > 0);
-    if (ftruncate(file, 0) == 0) {
-        ssize_t written = pwrite(file, text, (size_t)bytes, 0);
-        (void)written;
-    }
 }
 
 enum sluice_status data_lock_take(const char *data_path, int *out, struct sluice_error *error)
@@ -159,24 +129,15 @@ enum sluice_status data_lock_take(const char *data_path, int *out, struct sluice
     }
     char path[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s/" LOCK_NAME, data_path);
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) {
-        return directory_failed("open", path, errno, error);
+    long long holder = 0;
+    int reason = file_lock_take(path, out, &holder);
+    if (reason == EWOULDBLOCK) {
+        return refuse_second(holder, path, error);
     }
-    if (flock(file, LOCK_EX | LOCK_NB) == 0) {
-        write_holder(file);
-        *out = file;
-        return SLUICE_OK;
-    }
-    status = errno == EWOULDBLOCK ? refuse_second(file, path, error)
-                                  : directory_failed("lock", path, errno, error);
-    (void)close(file);
-    return status;
+    return reason == 0 ? SLUICE_OK : directory_failed("lock", path, reason, error);
 }
 
 void data_lock_release(int lock)
 {
-    if (lock != DATA_LOCK_NONE) {
-        (void)close(lock);
-    }
+    file_lock_release(lock);
 }

@@ -4,8 +4,9 @@
 #define SLUICE_EVENTLOG_DATA_LOCK_H
 
 #include "base/error.h"
+#include "base/file_lock.h"
 
-#define DATA_LOCK_NONE (-1)
+#define DATA_LOCK_NONE FILE_LOCK_NONE
 
 /* Creates the directory when missing (mode 0700, with its parents) and takes its lock. Fills
  * `*out`. STORAGE_LOCKED names the holder's process; STORAGE_FULL; STORAGE_IO says what is wrong

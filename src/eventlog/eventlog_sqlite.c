@@ -51,7 +51,7 @@ static void close_connection(struct sqlite_engine *engine)
         (void)sqlite3_finalize(*all[index]);
         *all[index] = NULL;
     }
-    sqlite_db_close(engine->db);
+    sql_db_close(engine->db);
     engine->db = NULL;
 }
 
@@ -151,7 +151,7 @@ static enum sluice_status ensure_connection(struct sqlite_engine *engine,
 static enum sluice_status write_failed(struct sqlite_engine *engine, int code,
                                        struct sluice_error *error)
 {
-    engine->suspect = engine->suspect || sqlite_db_is_suspect(code);
+    engine->suspect = engine->suspect || sql_is_suspect(code);
     return sqlite_db_failed(engine->db, code, "storing events", error);
 }
 
@@ -166,25 +166,25 @@ static int insert_event(sqlite3_stmt *insert, int64_t store, const struct event 
     (void)sqlite3_bind_int64(insert, 9, event->created_at_ms);
     const struct slice texts[] = {event->name, event->args, event->client_id, event->session_id};
     for (int index = 0; index < 4; index++) {
-        int code = sqlite_db_bind(insert, 5 + index, texts[index]);
+        int code = sql_bind(insert, 5 + index, texts[index]);
         if (code != SQLITE_OK) {
             return code;
         }
     }
-    return sqlite_db_run(insert);
+    return sql_run(insert);
 }
 
 static int insert_store(struct sqlite_engine *engine, struct slice store_id,
                         struct sqlite_store *store)
 {
     sqlite3_stmt *insert = engine->insert_store;
-    int code = sqlite_db_bind(insert, 1, store_id);
+    int code = sql_bind(insert, 1, store_id);
     if (code == SQLITE_OK) {
-        code = sqlite_db_bind(insert, 3, slice_of_string(store->info.backend_id));
+        code = sql_bind(insert, 3, slice_of_string(store->info.backend_id));
     }
     (void)sqlite3_bind_int64(insert, 2, store->generation);
     if (code == SQLITE_OK) {
-        code = sqlite_db_run(insert);
+        code = sql_run(insert);
     }
     if (code == SQLITE_OK) {
         store->id = sqlite3_last_insert_rowid(engine->db);
@@ -199,7 +199,7 @@ static int update_store(struct sqlite_engine *engine, const struct sqlite_store 
     (void)sqlite3_bind_int64(update, 2, (int64_t)store->info.head);
     (void)sqlite3_bind_int64(update, 3, (int64_t)store->info.event_count);
     (void)sqlite3_bind_int64(update, 4, (int64_t)store->info.event_bytes);
-    return sqlite_db_run(update);
+    return sql_run(update);
 }
 
 /* Writes the append's rows. Returns SQLite's code. */
@@ -248,7 +248,7 @@ static enum append_result write_append(struct sqlite_engine *engine, struct even
         code = write_rows(engine, append, &store, now_ms);
         status = code == SQLITE_OK ? SLUICE_OK : write_failed(engine, code, error);
     } else if (code != SQLITE_OK) {
-        engine->suspect = engine->suspect || sqlite_db_is_suspect(code);
+        engine->suspect = engine->suspect || sql_is_suspect(code);
     }
     if (status == SLUICE_OK) {
         append->info = store.info;
@@ -283,7 +283,7 @@ static enum append_result write_appends(struct sqlite_engine *engine,
 static void roll_back(struct sqlite_engine *engine)
 {
     if (sqlite3_get_autocommit(engine->db) == 0) {
-        (void)sqlite_db_run(engine->rollback);
+        (void)sql_run(engine->rollback);
     }
     if (sqlite3_get_autocommit(engine->db) == 0) {
         engine->suspect = true;
@@ -299,14 +299,14 @@ static enum append_result run_transaction(struct sqlite_engine *engine,
         sqlite_db_check_in_place(engine->db, error) != SLUICE_OK) {
         return APPEND_FAILED;
     }
-    int code = sqlite_db_run(engine->begin);
+    int code = sql_run(engine->begin);
     if (code != SQLITE_OK) {
         (void)write_failed(engine, code, error);
         return APPEND_FAILED;
     }
     enum append_result result = write_appends(engine, appends, count, now_ms, error);
     if (result == APPEND_WRITTEN) {
-        code = sqlite_db_run(engine->commit);
+        code = sql_run(engine->commit);
         if (code == SQLITE_OK) {
             return APPEND_WRITTEN;
         }
@@ -361,7 +361,7 @@ static enum sluice_status sqlite_probe(struct eventlog_engine *base, struct slui
         return status;
     }
     (void)sqlite3_bind_int64(engine->probe, 1, clock_wall_ms());
-    int code = sqlite_db_run(engine->probe);
+    int code = sql_run(engine->probe);
     if (code != SQLITE_OK) {
         status = write_failed(engine, code, error);
         roll_back(engine);
@@ -382,7 +382,7 @@ static enum sluice_status sqlite_settle(struct eventlog_engine *base)
     int code = sqlite3_wal_checkpoint_v2(
         engine->db, NULL, restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL,
         NULL);
-    (void)sqlite3_busy_timeout(engine->db, SQLITE_BUSY_TIMEOUT_MS);
+    (void)sqlite3_busy_timeout(engine->db, SQL_BUSY_TIMEOUT_MS);
     engine->next_checkpoint_pages = engine->wal_pages + engine->checkpoint_pages / 10 + 1;
     bool failed = code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY;
     engine->suspect = failed;

@@ -44,7 +44,7 @@ static void close_connection(struct eventlog_reader *reader)
     (void)sqlite3_finalize(reader->find_store);
     (void)sqlite3_finalize(reader->locate);
     (void)sqlite3_finalize(reader->scan);
-    sqlite_db_close(reader->db);
+    sql_db_close(reader->db);
     *reader = (struct eventlog_reader){.engine = reader->engine};
 }
 
@@ -123,7 +123,7 @@ void sqlite_reader_close(struct eventlog_reader *reader)
 static enum sluice_status read_failed(struct eventlog_reader *reader, int code,
                                       struct sluice_error *error)
 {
-    reader->suspect = reader->suspect || sqlite_db_is_suspect(code);
+    reader->suspect = reader->suspect || sql_is_suspect(code);
     return sqlite_db_failed(reader->db, code, "reading events", error);
 }
 
@@ -249,9 +249,8 @@ static enum sluice_status take_row(const struct scan *scan, struct event *event,
     event->parent_seq_num = (uint64_t)sqlite3_column_int64(row, 1);
     event->position = (uint64_t)sqlite3_column_int64(row, 2);
     event->created_at_ms = sqlite3_column_int64(row, 3);
-    if (!sqlite_db_column(row, 4, &event->name) || !sqlite_db_column(row, 5, &event->args) ||
-        !sqlite_db_column(row, 6, &event->client_id) ||
-        !sqlite_db_column(row, 7, &event->session_id)) {
+    if (!sql_column(row, 4, &event->name) || !sql_column(row, 5, &event->args) ||
+        !sql_column(row, 6, &event->client_id) || !sql_column(row, 7, &event->session_id)) {
         if (sqlite3_errcode(scan->reader->db) == SQLITE_NOMEM) {
             return error_set(error, SLUICE_NO_MEMORY, "out of memory while reading events");
         }
@@ -343,7 +342,7 @@ static enum sluice_status read_snapshot(struct eventlog_reader *reader, struct e
         sqlite_find_store(reader->db, reader->find_store, reader->engine->secret, read->store_id,
                           &scan.store, &code, error);
     if (status != SLUICE_OK) {
-        reader->suspect = reader->suspect || (code != SQLITE_OK && sqlite_db_is_suspect(code));
+        reader->suspect = reader->suspect || (code != SQLITE_OK && sql_is_suspect(code));
         return status;
     }
     return scan_store(&scan, error);
@@ -356,14 +355,14 @@ enum sluice_status sqlite_reader_read(struct eventlog_reader *reader, struct eve
     if (status != SLUICE_OK) {
         return status;
     }
-    int code = sqlite_db_run(reader->begin);
+    int code = sql_run(reader->begin);
     if (code != SQLITE_OK) {
         return read_failed(reader, code, error);
     }
     status = read_snapshot(reader, read, error);
     /* Ending a read transaction writes nothing; when it fails all the same, what was read stands,
      * and the connection is replaced. */
-    if (sqlite_db_run(reader->end) != SQLITE_OK) {
+    if (sql_run(reader->end) != SQLITE_OK) {
         reader->suspect = true;
     }
     return status;

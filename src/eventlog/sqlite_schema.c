@@ -62,13 +62,13 @@ static enum sluice_status insert_meta(sqlite3 *db, const char *key, const void *
     if (status != SLUICE_OK) {
         return status;
     }
-    int code = sqlite_db_bind(statement, 1, slice_of_string(key));
+    int code = sql_bind(statement, 1, slice_of_string(key));
     if (code == SQLITE_OK) {
         code = blob != NULL ? sqlite3_bind_blob64(statement, 2, blob, blob_bytes, SQLITE_STATIC)
                             : sqlite3_bind_int64(statement, 2, number);
     }
     if (code == SQLITE_OK) {
-        code = sqlite_db_run(statement);
+        code = sql_run(statement);
     }
     if (code != SQLITE_OK) {
         status = sqlite_db_failed(db, code, "creating the event log", error);

@@ -9,7 +9,7 @@ static enum sluice_status take_store_row(sqlite3_stmt *row, struct sqlite_store 
     int64_t head = sqlite3_column_int64(row, 3);
     int64_t event_count = sqlite3_column_int64(row, 4);
     int64_t event_bytes = sqlite3_column_int64(row, 5);
-    if (!sqlite_db_column(row, 2, &backend_id) || backend_id.bytes != EVENTLOG_BACKEND_ID_BYTES ||
+    if (!sql_column(row, 2, &backend_id) || backend_id.bytes != EVENTLOG_BACKEND_ID_BYTES ||
         head < 0 || event_count < 0 || event_bytes < 0 || (head == 0) != (event_count == 0)) {
         return error_set(error, SLUICE_STORAGE_CORRUPT,
                          "the event log is damaged: the row of store \"%.*s\" makes no sense: stop "
@@ -32,7 +32,7 @@ enum sluice_status sqlite_find_store(sqlite3 *db, sqlite3_stmt *find, const unsi
 {
     struct sqlite_store store = {0};
     enum sluice_status status = SLUICE_OK;
-    int result = sqlite_db_bind(find, 1, store_id);
+    int result = sql_bind(find, 1, store_id);
     if (result == SQLITE_OK) {
         result = sqlite3_step(find);
     }

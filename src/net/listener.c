@@ -93,7 +93,9 @@ static bool is_loopback(const struct sockaddr_storage *address)
 
 static void on_retry_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct net_listener *listener = handle->data;
+    net_loop_release(listener->loop);
+    free(listener);
 }
 
 static void on_tcp_closed(uv_handle_t *handle)
@@ -121,10 +123,11 @@ static struct net_listener *create(struct net_loop *loop, struct net_tls *tls,
     listener->tls = tls;
     listener->accepted = accepted;
     listener->user = user;
-    (void)uv_tcp_init(&loop->uv, &listener->tcp);
+    (void)uv_tcp_init(loop->uv, &listener->tcp);
     listener->tcp.data = listener;
-    (void)uv_timer_init(&loop->uv, &listener->retry);
+    (void)uv_timer_init(loop->uv, &listener->retry);
     listener->retry.data = listener;
+    net_loop_hold(loop);
     return listener;
 }
 

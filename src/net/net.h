@@ -23,12 +23,20 @@ struct net_loop;
 struct net_listener;
 struct net_conn;
 struct net_timer;
-struct net_tls; /* a server's certificate and key */
+struct net_tls;        /* a server's certificate and key */
+struct net_tls_client; /* whom an outgoing connection trusts */
 
 /* Output above this many bytes makes net_conn_full true; `writable` comes when it falls to half. */
 #define NET_OUTPUT_BYTES_HIGH (512u << 10)
 
 struct net_loop *net_loop_create(struct sluice_error *error); /* NULL: see error */
+/* The same inside a loop of the caller's, a uv_loop_t, which the caller runs: net_loop_run and
+ * net_loop_stop are not for it, and net_loop_detach ends it. */
+struct net_loop *net_loop_attach(void *uv_loop, struct sluice_error *error);
+/* Leaves the caller's loop: `detached` is called from it when nothing of ours is left there, and
+ * the net_loop is freed. All connections, listeners and timers must be closed (net_conn_abort and
+ * net_timer_destroy are enough; what they still have in the loop is waited for). */
+void net_loop_detach(struct net_loop *loop, void (*detached)(void *user), void *user);
 /* All connections, listeners and timers must be closed. */
 void net_loop_destroy(struct net_loop *loop);
 /* Runs until net_loop_stop, or until nothing is left to wait for. */
@@ -57,7 +65,17 @@ enum sluice_status net_tls_create(const char *certificate_path, const char *key_
                                   struct sluice_error *error) SLUICE_MUST_CHECK;
 void net_tls_destroy(struct net_tls *tls); /* NULL is accepted */
 
+/* Trusts the certificates in a PEM file, or the system's when `ca_path` is NULL, or with `insecure`
+ * anyone's. TLS 1.2 and newer. CONFIG names the file; NO_MEMORY. */
+enum sluice_status net_tls_client_create(const char *ca_path, bool insecure,
+                                         struct net_tls_client **out,
+                                         struct sluice_error *error) SLUICE_MUST_CHECK;
+void net_tls_client_destroy(struct net_tls_client *tls); /* NULL is accepted */
+
 struct net_conn_ops {
+    /* Outgoing connections only (else NULL): it stands, TLS included, and the peer's certificate
+     * was verified. Nothing is written before. */
+    void (*opened)(struct net_conn *conn);
     /* Bytes that arrived, decrypted. They are the callee's to change during the call. */
     void (*bytes)(struct net_conn *conn, char *data, size_t bytes);
     /* The peer will send no more (it may still read). */
@@ -91,6 +109,28 @@ void net_conn_open(struct net_conn *conn, const struct net_conn_ops *ops, void *
 void *net_conn_user(const struct net_conn *conn);
 /* "192.0.2.1:40312" */
 const char *net_conn_peer(const struct net_conn *conn);
+
+struct net_target {
+    const char
+        *host; /* a name, or an IPv4 or IPv6 address without brackets; borrowed during the call */
+    uint16_t port;
+    struct net_tls_client *tls; /* NULL: plain. With it the host is sent as SNI (names only) and
+                                   must be in the certificate. Borrowed until `closed` */
+    uint64_t timeout_ms;        /* for name, TCP and TLS together */
+};
+
+/* Opens a connection: resolves the name, tries its addresses in turn, shakes hands, then calls
+ * `opened`. Never calls back before it returns. A failure is `closed` without `opened`;
+ * net_conn_failure says what it was. net_conn_abort ends it at any time. Errors: NO_MEMORY, OFFLINE
+ * for what fails at once. */
+enum sluice_status net_connect(struct net_loop *loop, const struct net_target *target,
+                               const struct net_conn_ops *ops, void *user, struct net_conn **out,
+                               struct sluice_error *error) SLUICE_MUST_CHECK;
+/* Why an outgoing connection could not be opened or broke: OFFLINE, with a text that names the host
+ * and what to do ("cannot find the host 'x.example': …", "127.0.0.1:8787 refuses connections: is
+ * the server running?", "the certificate of x.example …"). NULL for an orderly end, or when we
+ * closed it. Valid until `closed` returns. */
+const struct sluice_error *net_conn_failure(const struct net_conn *conn);
 
 /* Queues output; nothing happens on a connection that is closing. */
 void net_conn_write(struct net_conn *conn, const void *data, size_t bytes);

@@ -15,38 +15,36 @@ static enum sluice_status decode_args(struct json_reader *reader, struct slice *
     return SLUICE_OK;
 }
 
-/* One event of a batch. Fields may come in any order; unknown ones are ignored. */
-static enum sluice_status decode_event(struct json_reader *reader, size_t index,
-                                       struct arena *arena, struct event *event,
-                                       struct sluice_error *error)
+/* Fields may come in any order; unknown ones are ignored. */
+enum sluice_status event_json_decode(struct json_reader *reader, struct arena *arena,
+                                     struct event *event, struct sluice_error *error)
 {
     enum { NAME = 1, SEQ = 2, PARENT = 4, CLIENT = 8, SESSION = 16, ALL = 31 };
     static const char *const FIELDS[] = {"name", "seqNum", "parentSeqNum", "clientId", "sessionId"};
     struct slice key;
     unsigned seen = 0;
     enum sluice_status status = SLUICE_OK;
-    struct sluice_error detail = {0};
     *event = (struct event){.args = SLICE("null")};
     if (json_peek(reader) != JSON_OBJECT || !json_enter_object(reader)) {
-        return error_set(error, SLUICE_INVALID, "batch[%zu] must be an object", index);
+        return error_set(error, SLUICE_INVALID, "an event must be an object");
     }
     while (status == SLUICE_OK && json_next_key(reader, &key)) {
         if (json_key_is(key, "name")) {
-            status = field_string(reader, FIELDS[0], arena, &event->name, &detail);
+            status = field_string(reader, FIELDS[0], arena, &event->name, error);
             seen |= NAME;
         } else if (json_key_is(key, "args")) {
-            status = decode_args(reader, &event->args, &detail);
+            status = decode_args(reader, &event->args, error);
         } else if (json_key_is(key, "seqNum")) {
-            status = field_u53(reader, FIELDS[1], &event->seq_num, &detail);
+            status = field_u53(reader, FIELDS[1], &event->seq_num, error);
             seen |= SEQ;
         } else if (json_key_is(key, "parentSeqNum")) {
-            status = field_u53(reader, FIELDS[2], &event->parent_seq_num, &detail);
+            status = field_u53(reader, FIELDS[2], &event->parent_seq_num, error);
             seen |= PARENT;
         } else if (json_key_is(key, "clientId")) {
-            status = field_string(reader, FIELDS[3], arena, &event->client_id, &detail);
+            status = field_string(reader, FIELDS[3], arena, &event->client_id, error);
             seen |= CLIENT;
         } else if (json_key_is(key, "sessionId")) {
-            status = field_string(reader, FIELDS[4], arena, &event->session_id, &detail);
+            status = field_string(reader, FIELDS[4], arena, &event->session_id, error);
             seen |= SESSION;
         } else {
             (void)json_skip(reader, NULL);
@@ -54,9 +52,21 @@ static enum sluice_status decode_event(struct json_reader *reader, size_t index,
     }
     for (unsigned i = 0; status == SLUICE_OK && i < 5; i++) {
         if ((seen & (1u << i)) == 0) {
-            status = field_missing(&detail, FIELDS[i]);
+            status = field_missing(error, FIELDS[i]);
         }
     }
+    return status;
+}
+
+/* One event of a batch, with errors that say which. */
+static enum sluice_status decode_item(struct json_reader *reader, size_t index, struct arena *arena,
+                                      struct event *event, struct sluice_error *error)
+{
+    struct sluice_error detail = {0};
+    if (json_peek(reader) != JSON_OBJECT) {
+        return error_set(error, SLUICE_INVALID, "batch[%zu] must be an object", index);
+    }
+    enum sluice_status status = event_json_decode(reader, arena, event, &detail);
     if (status != SLUICE_OK) {
         return error_set(error, status, "batch[%zu].%s", index, detail.message);
     }
@@ -95,7 +105,7 @@ enum sluice_status event_json_decode_batch(struct json_reader *reader, struct ar
     }
     (void)json_enter_array(reader);
     for (size_t i = 0; json_next_item(reader); i++) {
-        status = decode_event(reader, i, arena, &events[i], error);
+        status = decode_item(reader, i, arena, &events[i], error);
         if (status != SLUICE_OK) {
             return status;
         }

@@ -16,6 +16,11 @@ enum sluice_status event_json_decode_batch(struct json_reader *reader, struct ar
                                            struct event **events, size_t *count,
                                            struct sluice_error *error) SLUICE_MUST_CHECK;
 
+/* One event. INVALID names the field; NO_MEMORY. */
+enum sluice_status event_json_decode(struct json_reader *reader, struct arena *arena,
+                                     struct event *event,
+                                     struct sluice_error *error) SLUICE_MUST_CHECK;
+
 void event_json_append(struct buffer *out, const struct event *event);
 
 #endif

@@ -155,6 +155,13 @@ static bool accept_digest(struct slice key, uint8_t digest[EVP_MAX_MD_SIZE], uns
     return done;
 }
 
+void ws_make_key(const uint8_t nonce[WS_NONCE_BYTES], char out[WS_KEY_BYTES])
+{
+    unsigned char encoded[WS_KEY_BYTES + 1]; /* OpenSSL adds a NUL */
+    SLUICE_ASSERT(EVP_EncodeBlock(encoded, nonce, (int)WS_NONCE_BYTES) == (int)WS_KEY_BYTES);
+    memcpy(out, encoded, WS_KEY_BYTES);
+}
+
 void ws_accept_key(struct slice key, char out[WS_ACCEPT_BYTES])
 {
     uint8_t digest[EVP_MAX_MD_SIZE];

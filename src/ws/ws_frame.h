@@ -61,6 +61,10 @@ void ws_append_ping(struct buffer *out, struct slice payload);
  * SHA-1 and base64 are OpenSSL's; should it fail, for want of memory, `out` is all '=', which no
  * client accepts. */
 void ws_accept_key(struct slice key, char out[WS_ACCEPT_BYTES]);
+#define WS_NONCE_BYTES 16u
+#define WS_KEY_BYTES 24u
+/* Fills `out` (no NUL) with the Sec-WebSocket-Key made from random bytes. */
+void ws_make_key(const uint8_t nonce[WS_NONCE_BYTES], char out[WS_KEY_BYTES]);
 /* Whether a Sec-WebSocket-Key is base64 of 16 bytes. */
 bool ws_key_valid(struct slice key);
 

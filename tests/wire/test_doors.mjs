@@ -228,4 +228,16 @@ test('each door can be switched off without the others', async () => {
   }
 })
 
+test('the log names the store whose pull was refused, at every door', async () => {
+  await withServer({}, async (own) => {
+    await pullOverHttp(own, 'over sync-cf', { cursor: { backendId: 'another', seq: 1 } })
+    await EventStream.all(own, s2Args('over S2', { after: 7 }))
+    await pullElectric(own, 'over Electric', { at: { handle: 'another', offset: '1_0' } })
+    await own.stop() // what it had to say is there
+    assert.match(own.stderr, /refused status=BACKEND_ID_MISMATCH store="over sync-cf" /)
+    assert.match(own.stderr, /refused status=CURSOR_AHEAD store="over S2" /)
+    assert.match(own.stderr, /refused status=BACKEND_ID_MISMATCH store="over Electric" /)
+  })
+})
+
 test('the server ends well after all of this', () => server.stop())

@@ -1,5 +1,4 @@
-/* main: `sluice VERB …`: finds the verb and leaves the rest to it. Exit codes: 0 done, 1 it failed,
- * 2 it was asked wrongly. */
+/* main: `sluice VERB …`: finds the verb and leaves the rest to it. Exit codes: cli/outcome.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +13,11 @@ struct verb {
 
 static const struct verb VERBS[] = {
     {"serve", verb_serve, "run the server"},
+    {"ping", verb_ping, "ask a server for a sign of life"},
+    {"push", verb_push, "append events to a store"},
+    {"pull", verb_pull, "write a store's events"},
+    {"tail", verb_tail, "follow a store"},
+    {"head", verb_head, "print the number of a store's last event"},
 };
 
 #define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
@@ -21,14 +25,14 @@ static const struct verb VERBS[] = {
 static void print_help(FILE *out)
 {
     (void)fprintf(out,
-                  "sluice %s: a self-hosted sync backend for LiveStore\n\n"
+                  "sluice %s: a self-hosted sync backend for LiveStore, and its client\n\n"
                   "usage: sluice VERB [FLAGS]\n\nverbs:\n",
                   SLUICE_VERSION);
     for (size_t i = 0; i < VERB_COUNT; i++) {
-        (void)fprintf(out, "  %-8s %s (sluice %s --help)\n", VERBS[i].name, VERBS[i].help,
-                      VERBS[i].name);
+        (void)fprintf(out, "  %-8s %s\n", VERBS[i].name, VERBS[i].help);
     }
-    (void)fprintf(out, "\n  --help     this text\n  --version  the version\n");
+    (void)fprintf(out, "\n  --help     this text; after a verb, what it takes\n"
+                       "  --version  the version\n");
 }
 
 int main(int argument_count, char **arguments)

@@ -4,5 +4,10 @@
 #define SLUICE_CLI_VERBS_H
 
 int verb_serve(int argument_count, char **arguments);
+int verb_ping(int argument_count, char **arguments);
+int verb_push(int argument_count, char **arguments);
+int verb_pull(int argument_count, char **arguments);
+int verb_tail(int argument_count, char **arguments);
+int verb_head(int argument_count, char **arguments);
 
 #endif

@@ -78,7 +78,7 @@ uint64_t core_wait(struct client_core *core, unsigned failure_count)
 
 bool core_had_worked(const struct client_core *core)
 {
-    return core->connected && core->backoff.failure_count <= 1; /* give_up has counted this one */
+    return core->backoff.failure_count <= 1; /* give_up has counted this one */
 }
 
 bool core_is_refused(const struct client_core *core)

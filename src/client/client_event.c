@@ -27,13 +27,6 @@ struct sluice_event client_event_from_wire(const struct event *event)
                                  .session_id = text_of_slice(event->session_id)};
 }
 
-size_t client_event_bytes_max(const struct sluice_event *event)
-{
-    enum { FRAME_BYTES = 140, ESCAPE_BYTES = 6 }; /* keys and numbers; \u001f */
-    return FRAME_BYTES + event->args.bytes +
-           ESCAPE_BYTES * (event->name.bytes + event->client_id.bytes + event->session_id.bytes);
-}
-
 static enum sluice_status copy_text(struct arena *arena, struct sluice_text text,
                                     struct sluice_text *out)
 {

@@ -24,9 +24,6 @@ static inline struct sluice_text text_of_slice(struct slice slice)
 struct event client_event_to_wire(const struct sluice_event *event);
 struct sluice_event client_event_from_wire(const struct event *event);
 
-/* Bytes that the event's JSON has at most, for splitting pushes. */
-size_t client_event_bytes_max(const struct sluice_event *event);
-
 /* Copies an event with its texts into the arena; NO_MEMORY. */
 enum sluice_status client_event_copy(struct arena *arena, const struct sluice_event *event,
                                      struct sluice_event *out) SLUICE_MUST_CHECK;

@@ -26,6 +26,9 @@
 #define CORE_PULL_FAILURES_MAX 5u /* error answers in a row that end a live pull */
 #define CORE_PUSH_DEFECTS_MAX 3u  /* sends of a batch that the server only has a Defect for */
 
+#define CORE_AHEAD_TOLD_AT                                                                         \
+    5u /* refusals of an outbox's push in a row from which on they are told */
+
 enum core_phase {
     CORE_DOWN,    /* no connection; maybe waiting for the next attempt */
     CORE_OPENING, /* the driver is at it */
@@ -94,7 +97,7 @@ uint64_t core_random(struct client_core *core);
 bool core_polls(const struct client_core *core);
 /* When to try something again that has failed so often before, other than the connection. */
 uint64_t core_wait(struct client_core *core, unsigned failure_count);
-/* Whether the connection that is being given up had worked; the time that requests wait for one
+/* Whether this is the first failure since something worked: the time that requests wait for one
  * starts anew then. */
 bool core_had_worked(const struct client_core *core);
 /* Whether the last attempt ended with UNAUTHORIZED. */

@@ -150,7 +150,9 @@ static void push_failed(struct core_outbox *outbox, const struct sluice_failure 
             outbox->failure_count > 0) {
             outbox->push_not_before_ms = core_wait(core, outbox->failure_count + 2);
         }
-        outbox->failure_count++;
+        if (++outbox->failure_count >= CORE_AHEAD_TOLD_AT) {
+            tell_failed(outbox, failure, false); /* it may be a log that was restored from a copy */
+        }
         return;
     case SLUICE_BACKEND_ID_MISMATCH:
         outbox->halted = true;

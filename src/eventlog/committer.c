@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "eventlog/append_check.h"
-#include "eventlog/worker.h"
 
 struct committer {
     struct eventlog_engine *engine;  /* borrowed */
@@ -151,7 +151,7 @@ enum sluice_status committer_create(struct eventlog_engine *engine, struct compl
     bool has_condition = pthread_cond_init(&committer->arrived, NULL) == 0;
     enum sluice_status status = SLUICE_OK;
     if (has_lock && has_condition) {
-        status = worker_start("sluice-commit", run, committer, &committer->thread, error);
+        status = thread_start("sluice-commit", run, committer, &committer->thread, error);
     } else {
         status = error_set(error, SLUICE_NO_MEMORY, "no memory for the committer's lock");
     }

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "eventlog/worker.h"
+#include "base/thread.h"
 
 struct reader_thread {
     struct readers *readers;
@@ -83,7 +83,7 @@ static enum sluice_status start_thread(struct readers *readers, struct reader_th
     if (status != SLUICE_OK) {
         return status;
     }
-    status = worker_start("sluice-read", run, thread, &thread->thread, error);
+    status = thread_start("sluice-read", run, thread, &thread->thread, error);
     thread->started = status == SLUICE_OK;
     return status;
 }

@@ -23,9 +23,10 @@
 struct closing {
     uv_timer_t timer;
     uv_shutdown_t shutdown;
+    struct net_loop *loop;
 };
 
-static void on_tcp_closed(uv_handle_t *handle)
+void net_conn_on_closed(uv_handle_t *handle)
 {
     struct net_conn *conn = handle->data;
     if (conn->ops != NULL) {
@@ -44,13 +45,17 @@ static void on_tcp_closed(uv_handle_t *handle)
         free(conn->inflight);
     }
     net_tls_session_destroy(conn->tls);
+    free(conn->outgoing);
     free(conn->write);
+    net_loop_release(conn->loop);
     free(conn);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free(handle); /* struct closing begins with the timer */
+    struct closing *closing = (struct closing *)handle; /* begins with the timer */
+    net_loop_release(closing->loop);
+    free(closing);
 }
 
 void net_conn_abort(struct net_conn *conn)
@@ -64,7 +69,21 @@ void net_conn_abort(struct net_conn *conn)
         uv_close((uv_handle_t *)conn->close_timer, on_timer_closed);
         conn->close_timer = NULL;
     }
-    uv_close((uv_handle_t *)&conn->tcp, on_tcp_closed);
+    if (conn->outgoing != NULL) {
+        net_outgoing_stop(conn->outgoing);
+    }
+    if (!uv_is_closing((uv_handle_t *)&conn->tcp)) { /* connect.c: in between two addresses */
+        uv_close((uv_handle_t *)&conn->tcp, net_conn_on_closed);
+    }
+}
+
+/* Closes now because of an error, a code of libuv. */
+static void lose(struct net_conn *conn, int code)
+{
+    if (conn->outgoing != NULL) {
+        net_outgoing_lost(conn->outgoing, code);
+    }
+    net_conn_abort(conn);
 }
 
 static size_t queued(const struct net_conn *conn)
@@ -128,7 +147,7 @@ static void on_written(uv_write_t *write, int status)
         return;
     }
     if (status != 0) {
-        net_conn_abort(conn);
+        lose(conn, status);
         return;
     }
     /* All that wait_for_socket gave to libuv, which is what a peek gives again. */
@@ -139,7 +158,7 @@ static void on_written(uv_write_t *write, int status)
         bytes += pieces[i].iov_len;
     }
     net_output_consume(output, bytes);
-    conn->output_moved_ms = uv_now(&conn->loop->uv);
+    conn->output_moved_ms = uv_now(conn->loop->uv);
     conn->inflight = NULL;
     send_output(conn, output);
     net_output_deinit(output);
@@ -162,7 +181,7 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
     }
     conn->inflight = calloc(1, sizeof(*conn->inflight));
     if (conn->write == NULL || conn->inflight == NULL) {
-        net_conn_abort(conn);
+        lose(conn, UV_ENOMEM);
         return;
     }
     *conn->inflight = *output;
@@ -176,8 +195,9 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
     if (queued(conn) > NET_OUTPUT_BYTES_HIGH) {
         conn->was_full = true; /* TLS has added to it */
     }
-    if (uv_write(conn->write, (uv_stream_t *)&conn->tcp, buffers, count, on_written) != 0) {
-        net_conn_abort(conn);
+    int result = uv_write(conn->write, (uv_stream_t *)&conn->tcp, buffers, count, on_written);
+    if (result != 0) {
+        lose(conn, result);
     }
 }
 
@@ -188,7 +208,7 @@ static void send_output(struct net_conn *conn, struct net_output *output)
     uv_buf_t buffers[PIECES_MAX];
     SLUICE_ASSERT(conn->inflight == NULL);
     if (output->failed) {
-        net_conn_abort(conn);
+        lose(conn, UV_ENOMEM);
         return;
     }
     while (output->bytes > 0) {
@@ -202,11 +222,11 @@ static void send_output(struct net_conn *conn, struct net_output *output)
             return;
         }
         if (taken < 0) {
-            net_conn_abort(conn);
+            lose(conn, taken);
             return;
         }
         net_output_consume(output, (size_t)taken);
-        conn->output_moved_ms = uv_now(&conn->loop->uv);
+        conn->output_moved_ms = uv_now(conn->loop->uv);
     }
     net_output_reset(output);
 }
@@ -222,7 +242,7 @@ void net_conn_flush(struct net_conn *conn)
         struct net_output encrypted;
         net_output_init(&encrypted);
         if (conn->pending.failed || !net_tls_encrypt(conn->tls, &conn->pending, &encrypted)) {
-            net_conn_abort(conn);
+            lose(conn, UV_ENOMEM);
         } else {
             send_output(conn, &encrypted);
         }
@@ -257,7 +277,7 @@ static void after_write(struct net_conn *conn)
 static void before_write(struct net_conn *conn)
 {
     if (queued(conn) == 0) {
-        conn->output_moved_ms = uv_now(&conn->loop->uv);
+        conn->output_moved_ms = uv_now(conn->loop->uv);
     }
 }
 
@@ -299,7 +319,7 @@ bool net_conn_full(const struct net_conn *conn)
  * before that, by what is left in the system's queue. */
 uint64_t net_conn_output_moved_ms(struct net_conn *conn)
 {
-    uint64_t now = uv_now(&conn->loop->uv);
+    uint64_t now = uv_now(conn->loop->uv);
     if (queued(conn) == 0) {
         return now;
     }
@@ -331,20 +351,34 @@ static void on_ended(struct net_conn *conn)
         if (queued(conn) == 0) {
             net_conn_abort(conn);
         }
+    } else if (conn->opening) {
+        lose(conn, UV_EOF);
     } else {
         conn->ops->ended(conn);
     }
 }
 
-/* Decrypts what has arrived and hands it on; also sends what the handshake has to say. */
-static void receive_tls(struct net_conn *conn, const char *data, size_t bytes)
+/* TLS will not go on: the peer is told, and the owner. */
+static void lose_tls(struct net_conn *conn)
 {
-    if (!net_tls_receive(conn->tls, data, bytes)) {
-        net_conn_abort(conn);
-        return;
+    if (conn->outgoing != NULL) {
+        net_outgoing_lost_tls(conn->outgoing, conn->tls);
     }
+    net_conn_flush(conn); /* the alert that says why */
+    net_conn_abort(conn);
+}
+
+/* Hands on what can be decrypted; also sends what the handshake has to say. */
+static void read_tls(struct net_conn *conn)
+{
     for (;;) {
         int count = net_tls_read(conn->tls, conn->loop->plain_buffer, NET_READ_BYTES);
+        if (conn->opening && count != -1 && net_tls_ready(conn->tls)) {
+            net_outgoing_opened(conn->outgoing);
+            if (conn->shut) {
+                return;
+            }
+        }
         if (count > 0) {
             if (!conn->closing) {
                 conn->ops->bytes(conn, conn->loop->plain_buffer, (size_t)count);
@@ -356,12 +390,18 @@ static void receive_tls(struct net_conn *conn, const char *data, size_t bytes)
         }
         net_conn_mark_dirty(conn);
         if (count == -1) {
-            net_conn_flush(conn); /* the alert that says why */
-            net_conn_abort(conn);
+            lose_tls(conn);
         } else if (count == -2) {
             on_ended(conn);
         }
         return;
+    }
+}
+
+void net_conn_shake_hands(struct net_conn *conn)
+{
+    if (!conn->shut) {
+        read_tls(conn);
     }
 }
 
@@ -371,15 +411,19 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (count == UV_EOF) {
         on_ended(conn);
     } else if (count < 0) {
-        net_conn_abort(conn);
+        lose(conn, (int)count);
     } else if (count > 0 && conn->tls != NULL) {
-        receive_tls(conn, buffer->base, (size_t)count);
+        if (net_tls_receive(conn->tls, buffer->base, (size_t)count)) {
+            read_tls(conn);
+        } else {
+            lose(conn, UV_ENOMEM);
+        }
     } else if (count > 0 && !conn->closing) {
         conn->ops->bytes(conn, buffer->base, (size_t)count);
     }
 }
 
-struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, struct net_tls *tls)
+struct net_conn *net_conn_create(struct net_loop *loop)
 {
     struct net_conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL) {
@@ -387,9 +431,29 @@ struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, s
     }
     conn->loop = loop;
     net_output_init(&conn->pending);
-    (void)uv_tcp_init(&loop->uv, &conn->tcp);
+    (void)uv_tcp_init(loop->uv, &conn->tcp);
     conn->tcp.data = conn;
-    conn->output_moved_ms = uv_now(&loop->uv);
+    net_loop_hold(loop);
+    conn->output_moved_ms = uv_now(loop->uv);
+    return conn;
+}
+
+void net_conn_stands(struct net_conn *conn)
+{
+    (void)uv_tcp_nodelay(&conn->tcp, 1);
+    (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
+    struct sockaddr_storage peer = {0};
+    int bytes = sizeof(peer);
+    (void)uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&peer, &bytes);
+    net_format_address(&peer, conn->peer, sizeof(conn->peer));
+}
+
+struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, struct net_tls *tls)
+{
+    struct net_conn *conn = net_conn_create(loop);
+    if (conn == NULL) {
+        return NULL;
+    }
     if (uv_accept(listener, (uv_stream_t *)&conn->tcp) != 0) {
         net_conn_abort(conn);
         return NULL;
@@ -401,13 +465,16 @@ struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, s
             return NULL;
         }
     }
-    (void)uv_tcp_nodelay(&conn->tcp, 1);
-    (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
-    struct sockaddr_storage peer = {0};
-    int bytes = sizeof(peer);
-    (void)uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&peer, &bytes);
-    net_format_address(&peer, conn->peer, sizeof(conn->peer));
+    net_conn_stands(conn);
     return conn;
+}
+
+void net_conn_start_reading(struct net_conn *conn)
+{
+    int result = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+    if (result != 0) {
+        lose(conn, result);
+    }
 }
 
 void net_conn_open(struct net_conn *conn, const struct net_conn_ops *ops, void *user)
@@ -415,9 +482,7 @@ void net_conn_open(struct net_conn *conn, const struct net_conn_ops *ops, void *
     SLUICE_ASSERT(conn->ops == NULL);
     conn->ops = ops;
     conn->user = user;
-    if (uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read) != 0) {
-        net_conn_abort(conn);
-    }
+    net_conn_start_reading(conn);
 }
 
 void *net_conn_user(const struct net_conn *conn)
@@ -452,9 +517,7 @@ void net_conn_resume(struct net_conn *conn)
 {
     if (conn->paused && !conn->closing && !conn->ended) {
         conn->paused = false;
-        if (uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read) != 0) {
-            net_conn_abort(conn);
-        }
+        net_conn_start_reading(conn);
     }
 }
 
@@ -468,6 +531,10 @@ void net_conn_close(struct net_conn *conn, uint64_t timeout_ms)
     if (conn->closing) {
         return;
     }
+    if (conn->opening) {
+        net_conn_abort(conn); /* there is nothing to be sent yet */
+        return;
+    }
     struct closing *closing = calloc(1, sizeof(*closing));
     if (closing == NULL) {
         net_conn_abort(conn);
@@ -477,7 +544,9 @@ void net_conn_close(struct net_conn *conn, uint64_t timeout_ms)
         net_conn_resume(conn); /* to hear the peer's end; what it sends is dropped */
     }
     conn->closing = true;
-    (void)uv_timer_init(&conn->loop->uv, &closing->timer);
+    (void)uv_timer_init(conn->loop->uv, &closing->timer);
+    closing->loop = conn->loop;
+    net_loop_hold(conn->loop);
     closing->timer.data = conn;
     conn->close_timer = &closing->timer;
     (void)uv_timer_start(&closing->timer, on_close_timeout, timeout_ms, 0);

@@ -76,7 +76,9 @@ static bool is_loopback(const struct sockaddr_storage *address)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct net_listener *listener = handle->data;
+    net_loop_release(listener->loop);
+    free(listener);
 }
 
 void net_listener_close(struct net_listener *listener)
@@ -97,8 +99,9 @@ static struct net_listener *create(struct net_loop *loop, struct net_tls *tls,
     listener->tls = tls;
     listener->accepted = accepted;
     listener->user = user;
-    (void)uv_tcp_init(&loop->uv, &listener->tcp);
+    (void)uv_tcp_init(loop->uv, &listener->tcp);
     listener->tcp.data = listener;
+    net_loop_hold(loop);
     return listener;
 }
 

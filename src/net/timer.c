@@ -11,6 +11,7 @@
 
 struct net_timer {
     uv_timer_t uv;
+    struct net_loop *loop;
     void (*fired)(void *user);
     void *user;
     uint64_t due_ms;
@@ -23,8 +24,10 @@ struct net_timer *net_timer_create(struct net_loop *loop, void (*fired)(void *us
     if (timer == NULL) {
         return NULL;
     }
-    (void)uv_timer_init(&loop->uv, &timer->uv);
+    (void)uv_timer_init(loop->uv, &timer->uv);
     timer->uv.data = timer;
+    timer->loop = loop;
+    net_loop_hold(loop);
     timer->fired = fired;
     timer->user = user;
     return timer;
@@ -55,7 +58,9 @@ void net_timer_stop(struct net_timer *timer)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct net_timer *timer = handle->data;
+    net_loop_release(timer->loop);
+    free(timer);
 }
 
 void net_timer_destroy(struct net_timer *timer)

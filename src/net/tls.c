@@ -2,19 +2,14 @@
  *
  * Owns one SSL object a session. Loop thread. */
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 
-#include "net/net_internal.h"
+#include "net/tls_internal.h"
 
 #define RECORD_BYTES 16384u
 
 struct net_tls {
     SSL_CTX *context;
-};
-
-struct net_tls_session {
-    SSL *ssl;
 };
 
 static enum sluice_status fail(struct net_tls *tls, struct sluice_error *error, const char *what,
@@ -62,13 +57,13 @@ void net_tls_destroy(struct net_tls *tls)
     }
 }
 
-struct net_tls_session *net_tls_session_create(struct net_tls *tls)
+struct net_tls_session *net_tls_session_of(SSL_CTX *context)
 {
     struct net_tls_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
         return NULL;
     }
-    session->ssl = SSL_new(tls->context);
+    session->ssl = SSL_new(context);
     BIO *in = BIO_new(BIO_s_mem());
     BIO *out = BIO_new(BIO_s_mem());
     if (session->ssl == NULL || in == NULL || out == NULL) {
@@ -79,7 +74,15 @@ struct net_tls_session *net_tls_session_create(struct net_tls *tls)
         return NULL;
     }
     SSL_set_bio(session->ssl, in, out);
-    SSL_set_accept_state(session->ssl);
+    return session;
+}
+
+struct net_tls_session *net_tls_session_create(struct net_tls *tls)
+{
+    struct net_tls_session *session = net_tls_session_of(tls->context);
+    if (session != NULL) {
+        SSL_set_accept_state(session->ssl);
+    }
     return session;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/quantity.h"
 #include "base/slice.h"
 
 enum kind { TEXT, COUNT, BYTES, DURATION, CHOICE };
@@ -86,59 +87,24 @@ static void variable_name(const struct option *option, char out[VARIABLE_BYTES])
     }
 }
 
-/* A number with a unit from `units` ("K" 1024 …). False: not understood. */
-static bool parse_with_unit(const char *text, const char *const *units, const uint64_t *factors,
-                            uint64_t *out)
-{
-    size_t digits = strspn(text, "0123456789");
-    unsigned long long number = 0;
-    if (!slice_to_u64(slice_make(text, digits), &number)) {
-        return false;
-    }
-    for (unsigned i = 0; units[i] != NULL; i++) {
-        if (strcmp(text + digits, units[i]) == 0) {
-            return !__builtin_mul_overflow((uint64_t)number, factors[i], out);
-        }
-    }
-    return false;
-}
-
-static bool parse_choice(const char *text, const char *choices, uint64_t *out)
-{
-    uint64_t index = 0;
-    for (const char *at = choices; *at != '\0'; index++) {
-        size_t bytes = strcspn(at, " ");
-        if (strlen(text) == bytes && memcmp(at, text, bytes) == 0) {
-            *out = index;
-            return true;
-        }
-        at += bytes + (at[bytes] == ' ');
-    }
-    return false;
-}
-
 static bool parse(const struct option *option, const char *text, uint64_t *out)
 {
-    static const char *const BYTE_UNITS[] = {"", "K", "M", "G", NULL};
-    static const uint64_t BYTE_FACTORS[] = {1, 1u << 10, 1u << 20, 1u << 30};
-    static const char *const TIME_UNITS[] = {"s", "", "ms", "m", "h", NULL};
-    static const uint64_t TIME_FACTORS[] = {1000, 1000, 1, 60000, HOUR_MS};
     unsigned long long count = 0;
     bool ok = false;
     switch (option->kind) {
     case TEXT:
         return true;
     case CHOICE:
-        return parse_choice(text, option->choices, out);
+        return quantity_read_choice(text, option->choices, out);
     case COUNT:
         ok = slice_to_u64(slice_of_string(text), &count);
         *out = count;
         break;
     case BYTES:
-        ok = parse_with_unit(text, BYTE_UNITS, BYTE_FACTORS, out);
+        ok = quantity_read_bytes(text, out);
         break;
     case DURATION:
-        ok = parse_with_unit(text, TIME_UNITS, TIME_FACTORS, out);
+        ok = quantity_read_duration_ms(text, out);
         break;
     }
     return ok && *out >= option->minimum && *out <= option->maximum;

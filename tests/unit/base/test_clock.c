@@ -92,6 +92,59 @@ static void the_wall_clock_is_the_systems(void **state)
     assert_true(wall_ms / 1000 <= (int64_t)time(NULL) + 1);
 }
 
+static int64_t parsed(const char *text)
+{
+    int64_t wall_ms = 12345;
+    return clock_parse_iso8601(slice_of_string(text), &wall_ms) ? wall_ms : INT64_MIN;
+}
+
+static void what_was_printed_is_read_again(void **state)
+{
+    (void)state;
+    struct buffer buffer;
+    buffer_init(&buffer, 100);
+    for (int64_t wall_ms = -62167219200000; wall_ms <= 253402300799999;
+         wall_ms += 86400000 * 5 + 7) {
+        int64_t again = 0;
+        buffer_clear(&buffer);
+        clock_append_iso8601(&buffer, wall_ms);
+        assert_true(clock_parse_iso8601(buffer_slice(&buffer), &again));
+        assert_int_equal(again, wall_ms);
+    }
+    buffer_deinit(&buffer);
+}
+
+static void fractions_of_any_length_are_read_to_the_millisecond(void **state)
+{
+    (void)state;
+    assert_int_equal(parsed("1970-01-01T00:00:01Z"), 1000);
+    assert_int_equal(parsed("1970-01-01T00:00:01.5Z"), 1500);
+    assert_int_equal(parsed("1970-01-01T00:00:01.123999999Z"), 1123);
+}
+
+static void what_is_no_time_is_not_read(void **state)
+{
+    static const char *const NONSENSE[] = {"",
+                                           "yesterday",
+                                           "1970-01-01",
+                                           "1970-01-01T00:00:00",
+                                           "1970-01-01T00:00:00+01:00",
+                                           "1970-01-01T00:00:00Zx",
+                                           "1970-13-01T00:00:00Z",
+                                           "1970-00-01T00:00:00Z",
+                                           "1970-02-30T00:00:00Z",
+                                           "2023-02-29T00:00:00Z",
+                                           "1970-01-32T00:00:00Z",
+                                           "1970-01-01T24:00:00Z",
+                                           "1970-01-01T00:60:00Z",
+                                           "1970-01-01T00:00:60Z",
+                                           "1970-01-01T00:00:00.1234567890Z"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(NONSENSE) / sizeof(NONSENSE[0]); i++) {
+        assert_true(parsed(NONSENSE[i]) == INT64_MIN);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +154,9 @@ int main(void)
         cmocka_unit_test(every_third_day_agrees_with_the_c_library),
         cmocka_unit_test(the_monotonic_clock_never_goes_back),
         cmocka_unit_test(the_wall_clock_is_the_systems),
+        cmocka_unit_test(what_was_printed_is_read_again),
+        cmocka_unit_test(fractions_of_any_length_are_read_to_the_millisecond),
+        cmocka_unit_test(what_is_no_time_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

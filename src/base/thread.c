@@ -1,12 +1,12 @@
-/* worker: starts the eventlog's threads. Owns nothing; the caller joins the thread. */
-#include "eventlog/worker.h"
+/* thread: see thread.h. Owns nothing. */
+#include "base/thread.h"
 
 #include <signal.h>
 #include <string.h>
 
 #include "base/assert.h"
 
-enum sluice_status worker_start(const char *name, void *(*run)(void *user), void *user,
+enum sluice_status thread_start(const char *name, void *(*run)(void *user), void *user,
                                 pthread_t *out, struct sluice_error *error)
 {
     SLUICE_ASSERT(strlen(name) <= 15);

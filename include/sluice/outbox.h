@@ -75,8 +75,8 @@ struct sluice_outbox_callbacks {
     /* Called before the outbox notes it. So after a crash in between the last one comes again: a
      * program that keeps what it applies compares sequence numbers with what it has. */
     void (*advanced)(void *user, const struct sluice_advance *advance);
-    /* Called after the outbox has noted it, when something has other numbers now: what an advance
-     * rebased, and what was committed while it was at work (then also without `rebases`). */
+    /* Called after the outbox has noted it, when something was renumbered: by an advance with
+     * `rebases`, or because a commit came between the advance and its being noted. */
     void (*rebased)(void *user, const struct sluice_rebase *rebase);
     /* Something went wrong. With `halted` the outbox does nothing more before
      * sluice_client_outbox_reset or the next start; otherwise it tries again by itself. */

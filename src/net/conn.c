@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "net/net_internal.h"
+#include "net/sigpipe.h"
 
 #define PIECES_MAX 64u
 #define KEEPALIVE_SECONDS 60u
@@ -99,6 +100,28 @@ static void tell_writable(struct net_conn *conn)
     }
 }
 
+/* Writes what the socket takes now; with a `write`, libuv waits for the socket with the rest. */
+static int write_pieces(struct net_conn *conn, const struct iovec *pieces, unsigned count,
+                        uv_write_t *write, uv_write_cb written)
+{
+    uv_buf_t buffers[PIECES_MAX];
+    uv_stream_t *stream = (uv_stream_t *)&conn->tcp;
+    struct sigpipe sigpipe;
+    bool is_guest = conn->loop->uv != &conn->loop->own;
+    for (unsigned i = 0; i < count; i++) {
+        buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
+    }
+    if (is_guest) {
+        sigpipe_hold(&sigpipe);
+    }
+    int result = write != NULL ? uv_write(write, stream, buffers, count, written)
+                               : uv_try_write(stream, buffers, count);
+    if (is_guest) {
+        sigpipe_release(&sigpipe);
+    }
+    return result;
+}
+
 static void send_output(struct net_conn *conn, struct net_output *output);
 
 /* Everything is sent: the rest of the stream is its end. */
@@ -175,7 +198,6 @@ static void on_written(uv_write_t *write, int status)
 static void wait_for_socket(struct net_conn *conn, struct net_output *output)
 {
     struct iovec pieces[PIECES_MAX];
-    uv_buf_t buffers[PIECES_MAX];
     if (conn->write == NULL) {
         conn->write = malloc(sizeof(*conn->write));
     }
@@ -187,15 +209,12 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
     *conn->inflight = *output;
     net_output_init(output);
     unsigned count = net_output_peek(conn->inflight, pieces, PIECES_MAX);
-    for (unsigned i = 0; i < count; i++) {
-        buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
-    }
     conn->write->data = conn;
     conn->system_queue_bytes = system_queue_bytes(conn);
     if (queued(conn) > NET_OUTPUT_BYTES_HIGH) {
         conn->was_full = true; /* TLS has added to it */
     }
-    int result = uv_write(conn->write, (uv_stream_t *)&conn->tcp, buffers, count, on_written);
+    int result = write_pieces(conn, pieces, count, conn->write, on_written);
     if (result != 0) {
         lose(conn, result);
     }
@@ -205,7 +224,6 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
 static void send_output(struct net_conn *conn, struct net_output *output)
 {
     struct iovec pieces[PIECES_MAX];
-    uv_buf_t buffers[PIECES_MAX];
     SLUICE_ASSERT(conn->inflight == NULL);
     if (output->failed) {
         lose(conn, UV_ENOMEM);
@@ -213,10 +231,7 @@ static void send_output(struct net_conn *conn, struct net_output *output)
     }
     while (output->bytes > 0) {
         unsigned count = net_output_peek(output, pieces, PIECES_MAX);
-        for (unsigned i = 0; i < count; i++) {
-            buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
-        }
-        int taken = uv_try_write((uv_stream_t *)&conn->tcp, buffers, count);
+        int taken = write_pieces(conn, pieces, count, NULL, NULL);
         if (taken == UV_EAGAIN) {
             wait_for_socket(conn, output);
             return;

@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 
 BUILD_NEEDS = cc:gcc meson ninja:ninja-build pkg-config:pkgconf libuv1-dev libssl-dev libsqlite3-dev
 TEST_NEEDS = $(BUILD_NEEDS) libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
-	node:nodejs npm openssl python3
+	node:nodejs npm openssl python3 g++ groff:groff-base script:bsdutils
 LINT_NEEDS = $(BUILD_NEEDS) clang-format clang-tidy cppcheck python3
 
 .PHONY: all run test bench demo fuzz lint format install clean

@@ -3,15 +3,17 @@
 
 BUILD ?= build
 RUN_FLAGS ?=
+BENCH_FLAGS ?=
 FUZZ_SECONDS ?= 600
 PREFIX ?= /usr/local
 
 BUILD_NEEDS = cc:gcc meson ninja:ninja-build pkg-config:pkgconf libuv1-dev libssl-dev libsqlite3-dev
 TEST_NEEDS = $(BUILD_NEEDS) libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
-	node:nodejs npm openssl python3
+	node:nodejs npm openssl python3 g++ groff:groff-base script:bsdutils
+BENCH_NEEDS = $(BUILD_NEEDS) node:nodejs npm openssl sqlite3 strace taskset:util-linux setpriv:util-linux
 LINT_NEEDS = $(BUILD_NEEDS) clang-format clang-tidy cppcheck python3
 
-.PHONY: all run test bench demo fuzz lint format install clean
+.PHONY: all run test bench bench-full demo fuzz lint format install clean
 
 all:
 	@tools/need $(BUILD_NEEDS)
@@ -25,9 +27,13 @@ test:               ## everything: unit, sanitizers, fuzz, wire, fault, real cli
 	@tools/need $(TEST_NEEDS)
 	@tests/run
 
-bench: all          ## a table of measurements, next to limits of this machine
-	@tools/need $(BUILD_NEEDS) node:nodejs sqlite3
-	@bench/run
+bench:              ## a table of measurements, next to the reference backend and this machine's limits
+	@tools/need $(BENCH_NEEDS)
+	@bench/run $(BENCH_FLAGS)
+
+bench-full:         ## the same with a log of ten million events
+	@tools/need $(BENCH_NEEDS)
+	@bench/run --full $(BENCH_FLAGS)
 
 demo: all           ## a server and two real LiveStore clients that converge through it
 	@tools/need node:nodejs npm
@@ -51,4 +57,4 @@ install: all        ## into PREFIX, /usr/local by default
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-tsan build-bench

@@ -236,15 +236,14 @@ SLUICE_API bool sluice_client_supports(const struct sluice_client *client,
                                        enum sluice_feature feature);
 
 /* NUL-terminated strings that live as long as the client. */
-struct sluice_client_metadata {
+struct sluice_metadata {
     const char *name;        /* "libsluice" */
     const char *description; /* a sentence */
     const char *protocol;    /* "ws" or "http" */
     const char *url;         /* as given */
 };
 
-SLUICE_API const struct sluice_client_metadata *
-sluice_client_metadata(const struct sluice_client *client);
+SLUICE_API const struct sluice_metadata *sluice_client_metadata(const struct sluice_client *client);
 
 /* The library's version, "0.1.0". */
 SLUICE_API const char *sluice_version(void);

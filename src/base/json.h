@@ -39,6 +39,7 @@ struct json_reader {
     const char *at;
     const char *end;
     unsigned depth;            /* open arrays and objects */
+    unsigned skipped_depth;    /* arrays and objects that the last json_skip met, one in another */
     bool fresh;                /* just entered: no comma is due before the next item or key */
     const char *problem;       /* NULL, or what is wrong: a static string */
     size_t problem_offset;     /* bytes from start */

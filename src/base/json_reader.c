@@ -207,7 +207,7 @@ bool json_key_is(struct slice key, const char *name)
  * it is enough to count. */
 static bool pass_nested(struct json_reader *reader)
 {
-    size_t open = 0;
+    unsigned open = 0;
     while (reader->at < reader->end) {
         char byte = *reader->at;
         if (byte == '"') {
@@ -220,6 +220,7 @@ static bool pass_nested(struct json_reader *reader)
         reader->at++;
         if (byte == '{' || byte == '[') {
             open++;
+            reader->skipped_depth = open > reader->skipped_depth ? open : reader->skipped_depth;
         } else if ((byte == '}' || byte == ']') && --open == 0) {
             return true;
         }
@@ -280,6 +281,7 @@ bool json_skip(struct json_reader *reader, struct slice *raw)
         return false;
     }
     const char *start = json_scan_space(reader->at, reader->end);
+    reader->skipped_depth = 0;
     if (!pass_value(reader)) {
         return false;
     }

@@ -3,11 +3,12 @@
  *
  * Owns two settings, written once before other threads start. Any thread. An entry is bounded:
  * values are cut to VALUE_BYTES_MAX, so a peer cannot fill the disk with one name. Logging never
- * fails its caller: what cannot be written is lost, and errno is left as it was.
+ * fails or holds up its caller: what cannot be written now is lost, and errno is left as it was.
  */
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -16,7 +17,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-#define VALUE_BYTES_MAX ((size_t)512)
+#define VALUE_BYTES_MAX ((size_t)512) /* as printed; an entry's few values fit into PIPE_BUF */
 #define LINE_BYTES_MAX (64u << 10)
 #define CUT_MARK "\xE2\x80\xA6"         /* U+2026, an ellipsis */
 #define REPLACEMENT_MARK "\xEF\xBF\xBD" /* U+FFFD */
@@ -28,7 +29,7 @@ static struct {
 
 /* A value made fit to print: valid UTF-8, cut to size. */
 struct clean_value {
-    char data[3 * VALUE_BYTES_MAX + sizeof CUT_MARK]; /* 3: a bad byte becomes U+FFFD */
+    char data[VALUE_BYTES_MAX + sizeof CUT_MARK];
     size_t bytes;
 };
 
@@ -63,26 +64,37 @@ static bool is_terminal_control(const char *character, size_t bytes)
     return (bytes == 1 && at[0] == 0x7F) || (bytes == 2 && at[0] == 0xC2 && at[1] < 0xA0);
 }
 
+/* How long a good character is in a JSON string, at most. */
+static size_t printed_bytes(const char *character, size_t bytes)
+{
+    if ((uint8_t)*character < 0x20) {
+        return sizeof "\\u0000" - 1;
+    }
+    return *character == '"' || *character == '\\' ? 2 : bytes;
+}
+
 /* Fills `value` with `text`, U+FFFD in place of bad bytes and terminal controls. The C0 controls
  * stay: both formats escape them. */
 static void clean(struct clean_value *value, struct slice text)
 {
     value->bytes = 0;
     size_t offset = 0;
+    size_t printed = 0;
     while (offset < text.bytes) {
         const char *at = text.data + offset;
         size_t bytes = utf8_character_bytes(slice_make(at, text.bytes - offset));
-        size_t taken = bytes == 0 ? 1 : bytes;
-        if (offset + taken > VALUE_BYTES_MAX) {
+        bool is_bad = bytes == 0 || is_terminal_control(at, bytes);
+        printed += is_bad ? sizeof REPLACEMENT_MARK - 1 : printed_bytes(at, bytes);
+        if (printed > VALUE_BYTES_MAX) {
             value_add(value, CUT_MARK, sizeof CUT_MARK - 1);
             return;
         }
-        if (bytes == 0 || is_terminal_control(at, bytes)) {
+        if (is_bad) {
             value_add(value, REPLACEMENT_MARK, sizeof REPLACEMENT_MARK - 1);
         } else {
             value_add(value, at, bytes);
         }
-        offset += taken;
+        offset += bytes == 0 ? 1 : bytes;
     }
 }
 
@@ -152,9 +164,15 @@ static void append_json_line(struct buffer *line, enum log_level level, const ch
     buffer_append_literal(line, "}\n");
 }
 
+/* Whoever should read standard error may have stopped, and a full pipe would hold up the server. A
+ * pipe that is ready takes PIPE_BUF bytes. */
 static void write_line(struct slice line)
 {
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
     ssize_t written;
+    if (poll(&ready, 1, 0) == 0) {
+        return;
+    }
     do {
         written = write(STDERR_FILENO, line.data, line.bytes);
     } while (written < 0 && errno == EINTR);

@@ -23,13 +23,14 @@ void line_reader_deinit(struct line_reader *reader)
 static bool take_line(struct line_reader *reader, struct slice *line)
 {
     const struct buffer *bytes = &reader->bytes;
+    if (bytes->bytes == reader->taken) {
+        return false;
+    }
     const char *start = bytes->data + reader->taken;
     const char *newline =
-        bytes->bytes > reader->searched
-            ? memchr(bytes->data + reader->searched, '\n', bytes->bytes - reader->searched)
-            : NULL;
+        memchr(bytes->data + reader->searched, '\n', bytes->bytes - reader->searched);
     reader->searched = bytes->bytes;
-    if (newline == NULL && (!reader->has_ended || bytes->bytes == reader->taken)) {
+    if (newline == NULL && !reader->has_ended) {
         return false;
     }
     size_t length = newline != NULL ? (size_t)(newline - start) : bytes->bytes - reader->taken;

@@ -1,6 +1,8 @@
 /* main: `sluice VERB …`: finds the verb and leaves the rest to it. Exit codes: cli/outcome.h. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/verbs.h"
 #include "sluice_config.h"
@@ -18,6 +20,7 @@ static const struct verb VERBS[] = {
     {"pull", verb_pull, "write a store's events"},
     {"tail", verb_tail, "follow a store"},
     {"head", verb_head, "print the number of a store's last event"},
+    {"bench", verb_bench, "load a server and measure it"},
 };
 
 #define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
@@ -35,8 +38,22 @@ static void print_help(FILE *out)
                        "  --version  the version\n");
 }
 
+/* A standard descriptor that whoever started us has closed would go to the first file or socket
+ * that is opened, and what is printed or logged into that. */
+static void fill_standard_descriptors(void)
+{
+    int file = STDIN_FILENO;
+    while (file >= 0 && file <= STDERR_FILENO) {
+        file = open("/dev/null", O_RDWR);
+    }
+    if (file > STDERR_FILENO) {
+        (void)close(file);
+    }
+}
+
 int main(int argument_count, char **arguments)
 {
+    fill_standard_descriptors();
     const char *name = argument_count > 1 ? arguments[1] : "";
     if (strcmp(name, "--version") == 0) {
         (void)printf("sluice %s\n", SLUICE_VERSION);

@@ -30,8 +30,9 @@ struct pulling {
 
 static struct slice lines_of(const struct pulling *pulling)
 {
-    return slice_make(pulling->lines.data + pulling->dropped_bytes,
-                      pulling->lines.bytes - pulling->dropped_bytes);
+    size_t bytes = pulling->lines.bytes - pulling->dropped_bytes;
+    return bytes > 0 ? slice_make(pulling->lines.data + pulling->dropped_bytes, bytes)
+                     : SLICE_EMPTY;
 }
 
 /* Leaves the last `last_count` lines; moves them seldom, so that a long log costs no more for it.

@@ -21,9 +21,10 @@ int verb_serve(int argument_count, char **arguments)
         (void)fprintf(stderr, "sluice: %s\n", error.message);
         return 2;
     }
-    if (server_run(&options, &error) != SLUICE_OK) {
+    enum sluice_status status = server_run(&options, &error);
+    if (status != SLUICE_OK) {
         (void)fprintf(stderr, "sluice: %s\n", error.message);
-        return 1;
+        return status == SLUICE_CONFIG ? 2 : 1;
     }
     return 0;
 }

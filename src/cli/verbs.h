@@ -9,5 +9,6 @@ int verb_push(int argument_count, char **arguments);
 int verb_pull(int argument_count, char **arguments);
 int verb_tail(int argument_count, char **arguments);
 int verb_head(int argument_count, char **arguments);
+int verb_bench(int argument_count, char **arguments);
 
 #endif

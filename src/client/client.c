@@ -25,7 +25,7 @@
 struct sluice_client {
     struct client_options options; /* copies */
     struct client_core_config config;
-    struct sluice_client_metadata metadata;
+    struct sluice_metadata metadata;
     struct runner *runner;
     struct outbox *outbox; /* NULL: none */
     struct runner_command attach;
@@ -176,7 +176,7 @@ enum sluice_status sluice_client_create(const struct sluice_client_options *opti
     enum sluice_status status = client_options_init(&client->options, options, error);
     if (status == SLUICE_OK) {
         client_options_config(&client->options, &client->config);
-        client->metadata = (struct sluice_client_metadata){
+        client->metadata = (struct sluice_metadata){
             .name = "libsluice",
             .description = "LiveStore sync backend client in C, for sync-cf servers",
             .protocol = client->options.url.polls ? "http" : "ws",
@@ -484,7 +484,7 @@ bool sluice_client_supports(const struct sluice_client *client, enum sluice_feat
     return feature == SLUICE_SUPPORTS_PULL_PAGE_INFO_KNOWN || feature == SLUICE_SUPPORTS_PULL_LIVE;
 }
 
-const struct sluice_client_metadata *sluice_client_metadata(const struct sluice_client *client)
+const struct sluice_metadata *sluice_client_metadata(const struct sluice_client *client)
 {
     return &client->metadata;
 }

@@ -180,28 +180,6 @@ static enum sluice_status check_kind(struct outbox_file *file, bool *is_new,
     return SLUICE_OK;
 }
 
-static enum sluice_status check_pages(struct outbox_file *file, struct sluice_error *error)
-{
-    sqlite3_stmt *statement = NULL;
-    struct slice verdict = SLICE_EMPTY;
-    int code = sql_prepare(file->db, "PRAGMA quick_check(1)", &statement);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    enum sluice_status status = SLUICE_OK;
-    if (code != SQLITE_ROW) {
-        status = outbox_file_failed(file, code, "checking", error);
-    } else if (!sql_column(statement, 0, &verdict)) {
-        status = outbox_file_failed(file, SQLITE_NOMEM, "checking", error);
-    } else if (!slice_equal(verdict, SLICE("ok"))) {
-        char how[128];
-        (void)snprintf(how, sizeof how, "%.*s", SLICE_PRINT(verdict));
-        status = outbox_file_damaged(file, how, error);
-    }
-    (void)sqlite3_finalize(statement);
-    return status;
-}
-
 static enum sluice_status configure(struct outbox_file *file, struct sluice_error *error)
 {
     bool is_wal = false;
@@ -267,7 +245,6 @@ static enum sluice_status take_row(struct outbox_file *file, sqlite3_stmt *row,
         .upstream_head = (uint64_t)sqlite3_column_int64(row, 2),
         .confirmed_commit_id = (uint64_t)sqlite3_column_int64(row, 3),
         .last_commit_id = (uint64_t)sqlite3_column_int64(row, 5),
-        .generation = out->generation + 1,
         .backend_id_bytes = backend_id.bytes,
     };
     if (backend_id.bytes > sizeof numbers.backend_id || !outbox_numbers_valid(&numbers) ||
@@ -280,14 +257,16 @@ static enum sluice_status take_row(struct outbox_file *file, sqlite3_stmt *row,
     return SLUICE_OK;
 }
 
-/* Pending commits have every id from the first one after the confirmed ones to the last. */
+/* Pending commits have every id from the first one after the confirmed ones to the last. Counting
+ * their lengths reads them whole, so that damage is met now and not when they are to be pushed. */
 static enum sluice_status read_numbers(struct outbox_file *file, struct outbox_numbers *out,
                                        struct sluice_error *error)
 {
     sqlite3_stmt *row = NULL;
     int code = sql_prepare(file->db,
                            "SELECT store_id, backend_id, upstream_head, confirmed_commit_id,"
-                           " (SELECT count(*) FROM pending),"
+                           " (SELECT count(length(name) + length(args) + length(client_id) +"
+                           " length(session_id)) FROM pending),"
                            " ifnull((SELECT max(commit_id) FROM pending), confirmed_commit_id),"
                            " ifnull((SELECT min(commit_id) FROM pending) - confirmed_commit_id, 1)"
                            " FROM outbox WHERE id = 1",
@@ -309,6 +288,30 @@ static enum sluice_status read_numbers(struct outbox_file *file, struct outbox_n
 
 /* --- The connection --- */
 
+/* A commit that failed may have reached the write-ahead log all the same, which shows when that is
+ * read anew. Its caller was told that it failed, and may commit it again. */
+static enum sluice_status drop_refused(struct outbox_file *file, uint64_t last_commit_id,
+                                       struct outbox_numbers *found, struct sluice_error *error)
+{
+    if (found->last_commit_id <= last_commit_id || found->confirmed_commit_id > last_commit_id) {
+        return SLUICE_OK;
+    }
+    sqlite3_stmt *remove = NULL;
+    int code = sql_prepare(file->db, "DELETE FROM pending WHERE commit_id > ?1", &remove);
+    if (code == SQLITE_OK) {
+        code = sqlite3_bind_int64(remove, 1, (int64_t)last_commit_id);
+    }
+    if (code == SQLITE_OK) {
+        code = sql_run(remove);
+    }
+    (void)sqlite3_finalize(remove);
+    if (code != SQLITE_OK) {
+        return outbox_file_failed(file, code, "writing to", error);
+    }
+    found->last_commit_id = last_commit_id;
+    return SLUICE_OK;
+}
+
 /* Until the file is known to be good, the end of a connection must not write into it what its
  * write-ahead log has. */
 static void keep_from_writing(struct outbox_file *file, bool keep)
@@ -320,6 +323,7 @@ static enum sluice_status open_checked(struct outbox_file *file, struct outbox_n
                                        struct sluice_error *error)
 {
     bool is_new = false;
+    struct outbox_numbers found;
     enum sluice_status status = execute(file,
                                         "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
                                         " PRAGMA temp_store=MEMORY;",
@@ -330,13 +334,26 @@ static enum sluice_status open_checked(struct outbox_file *file, struct outbox_n
     if (status == SLUICE_OK && is_new && numbers->generation > 0) {
         status = outbox_file_damaged(file, "it has become empty", error);
     }
-    if (status == SLUICE_OK) {
-        status = is_new ? configure(file, error) : check_pages(file, error);
+    if (status == SLUICE_OK && !is_new) {
+        status = read_numbers(file, &found, error);
     }
     if (status == SLUICE_OK) {
-        status = is_new ? create_tables(file, error) : configure(file, error);
+        status = configure(file, error);
     }
-    return status == SLUICE_OK ? read_numbers(file, numbers, error) : status;
+    if (status == SLUICE_OK && is_new) {
+        status = create_tables(file, error);
+    }
+    if (status == SLUICE_OK && is_new) {
+        status = read_numbers(file, &found, error);
+    }
+    if (status == SLUICE_OK && numbers->generation > 0) {
+        status = drop_refused(file, numbers->last_commit_id, &found, error);
+    }
+    if (status == SLUICE_OK) {
+        found.generation = numbers->generation + 1;
+        *numbers = found;
+    }
+    return status;
 }
 
 enum sluice_status outbox_file_connect(struct outbox_file *file, struct outbox_numbers *numbers,

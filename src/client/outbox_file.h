@@ -25,9 +25,10 @@ enum sluice_status outbox_file_init(struct outbox_file *file, const char *path,
 /* Disconnects, and lets others have the file. */
 void outbox_file_deinit(struct outbox_file *file);
 
-/* Opens a connection, makes the tables of a new file, checks those of an old one; a generation
- * above 0 says that it was connected before, and is no new one. Fills `*numbers` with what the file
- * has, and counts its generation up. Errors as outbox_sqlite_open; then it is not connected. */
+/* Opens a connection, makes the tables of a new file, checks those of an old one. `*numbers` are as
+ * they were when it was connected before, or zero: the file must then not be a new one, and commits
+ * behind the last one, which failed, are taken out. Fills them with what the file has, and counts
+ * the generation up. Errors as outbox_sqlite_open; then it is not connected. */
 enum sluice_status outbox_file_connect(struct outbox_file *file, struct outbox_numbers *numbers,
                                        struct sluice_error *error) SLUICE_MUST_CHECK;
 /* Statements must be finalized. */

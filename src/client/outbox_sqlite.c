@@ -5,8 +5,8 @@
  *
  * The numbers (outbox_numbers.h) are kept in memory too and change only once a transaction is on
  * the disk (synchronous=FULL); a connection that failed on I/O is replaced before it is used again,
- * and they are read anew. A commit that the disk failed to take may still be there when the program
- * crashes right then, as after a push whose answer was lost.
+ * and they are read anew. A commit that failed may still be there in the next run, when the disk
+ * refused everything up to the program's end: as after a push whose answer was lost, nobody knows.
  *
  * Owns the file and the statements. Any thread: one mutex is held for the whole of a call. */
 #include "client/outbox_sqlite.h"

@@ -46,6 +46,11 @@ static void start_response(struct s2_stream *stream)
 {
     if (!stream->started) {
         stream->started = true;
+        if (stream->pull.live) {
+            /* It ends when the server does: the client's next request, which follows at once, must
+             * not go to this connection, which will be closed. */
+            exchange_close_after(stream->exchange);
+        }
         exchange_start(stream->exchange, 200, "text/event-stream", SLICE_EMPTY);
     }
 }

@@ -40,22 +40,40 @@ static bool claims(void *user, const struct request *request)
     struct slice value;
     (void)user;
     return !slice_equal(request->method, SLICE("OPTIONS")) &&
-           (http_query_find(request->query, "storeId", &value) ||
-            http_query_find(request->query, "transport", &value));
+           (http_query_find(request->query, "storeId", &value) > 0 ||
+            http_query_find(request->query, "transport", &value) > 0);
+}
+
+/* A parameter that is there twice is refused: a proxy that checks it may look at the other one. */
+static enum sluice_status find_parameter(struct slice query, const char *name, bool is_needed,
+                                         struct slice *value, struct sluice_error *error)
+{
+    unsigned count = http_query_find(query, name, value);
+    if (count > 1) {
+        return error_set(error, SLUICE_MALFORMED, "the parameter %s is given more than once", name);
+    }
+    if (count == 0 && is_needed) {
+        return error_set(error, SLUICE_MALFORMED, "the parameter %s is missing", name);
+    }
+    return SLUICE_OK;
 }
 
 static enum sluice_status read_parameters(struct slice query, struct arena *arena,
                                           struct parameters *out, struct sluice_error *error)
 {
-    struct slice store_id;
-    struct slice transport;
-    struct slice payload;
+    struct slice store_id = SLICE_EMPTY;
+    struct slice transport = SLICE_EMPTY;
+    struct slice payload = SLICE_EMPTY;
     struct slice json;
-    if (!http_query_find(query, "storeId", &store_id)) {
-        return error_set(error, SLUICE_MALFORMED, "the parameter storeId is missing");
+    enum sluice_status status = find_parameter(query, "storeId", true, &store_id, error);
+    if (status == SLUICE_OK) {
+        status = find_parameter(query, "transport", true, &transport, error);
     }
-    if (!http_query_find(query, "transport", &transport)) {
-        return error_set(error, SLUICE_MALFORMED, "the parameter transport is missing");
+    if (status == SLUICE_OK) {
+        status = find_parameter(query, "payload", false, &payload, error);
+    }
+    if (status != SLUICE_OK) {
+        return status;
     }
     if (!slice_equal(transport, SLICE("ws")) && !slice_equal(transport, SLICE("http"))) {
         return error_set(error, SLUICE_MALFORMED, "the parameter transport must be ws or http");
@@ -65,8 +83,8 @@ static enum sluice_status read_parameters(struct slice query, struct arena *aren
         return error_set(error, SLUICE_MALFORMED,
                          "the parameter storeId is not percent-encoded correctly");
     }
-    enum sluice_status status = admission_check_store_id(out->store_id, error);
-    if (status == SLUICE_OK && http_query_find(query, "payload", &payload) &&
+    status = admission_check_store_id(out->store_id, error);
+    if (status == SLUICE_OK && payload.data != NULL &&
         json_parameter_decode(payload, arena, &json) != SLUICE_OK) {
         status = error_set(error, SLUICE_MALFORMED,
                            "the parameter payload must be JSON, percent-encoded once or twice");

@@ -97,6 +97,8 @@ void exchange_watch(struct exchange *exchange, const struct exchange_ops *ops, v
  * header lines, or empty. For HEAD the body is left out. */
 void exchange_respond(struct exchange *exchange, int status, const char *content_type,
                       struct slice body, struct slice extra_headers);
+/* The connection is to end with this exchange; its answer will say so. Before the answer. */
+void exchange_close_after(struct exchange *exchange);
 /* Answers piece by piece: start, any number of writes, end. HTTP/1.0 peers get the end of the
  * connection instead of chunks. */
 void exchange_start(struct exchange *exchange, int status, const char *content_type,

@@ -72,6 +72,9 @@ static void write_head(struct buffer *head, struct exchange *exchange, int statu
                           exchange->keep_alive ? SLICE("upgrade") : SLICE("upgrade, close"));
     } else if (!exchange->keep_alive) {
         http_write_header(head, "connection", SLICE("close"));
+    } else if (exchange->parser.version_minor == 0) {
+        /* Without it, an HTTP/1.0 client that asked for it waits for the end: RFC 9112 C.2.2. */
+        http_write_header(head, "connection", SLICE("keep-alive"));
     }
 }
 
@@ -208,6 +211,7 @@ static bool next_request(struct front_conn *conn)
         return false;
     }
     http_parser_reset(&exchange->parser);
+    exchange->head_only = false; /* a refusal of what comes next has its body */
     front_conn_enter(conn, FRONT_HEAD);
     return true;
 }
@@ -352,6 +356,11 @@ void exchange_respond(struct exchange *exchange, int status, const char *content
     SLUICE_ASSERT(exchange->conn->state == FRONT_EXCHANGE && !exchange->ended);
     respond(exchange, status, content_type, body, extra_headers);
     finish(exchange);
+}
+
+void exchange_close_after(struct exchange *exchange)
+{
+    exchange->keep_alive = false;
 }
 
 void exchange_start(struct exchange *exchange, int status, const char *content_type,

@@ -198,7 +198,9 @@ void front_ws_bytes(struct front_conn *conn, char *data, size_t bytes)
             break;
         case WS_ERROR:
             send_close(session, session->parser.close_code,
-                       slice_of_string(session->parser.problem));
+                       session->parser.close_code == WS_CLOSE_TOO_BIG
+                           ? SLICE("the message is larger than the limit (--message-bytes-max)")
+                           : slice_of_string(session->parser.problem));
             break;
         }
     }

@@ -113,27 +113,36 @@ static enum sluice_status decode_push(struct push_request *request, struct sluic
     return status;
 }
 
+/* Decodes what came and hands it on. */
+static enum sluice_status start_push(struct http_endpoint *endpoint, struct exchange *exchange,
+                                     struct push_request *request, struct sluice_error *error)
+{
+    struct http_push *owner = arena_alloc(&request->arena, sizeof(*owner));
+    if (owner == NULL) {
+        return error_set(error, SLUICE_NO_MEMORY, "out of memory for a push");
+    }
+    enum sluice_status status = decode_push(request, error);
+    if (status != SLUICE_OK) {
+        return status;
+    }
+    *owner = (struct http_push){.endpoint = endpoint, .exchange = exchange};
+    request->owner = owner;
+    request->decided = on_decided;
+    exchange_watch(exchange, &PUSH_OPS, owner);
+    return push_request_submit(request, endpoint->options.sync, error);
+}
+
 static void on_push(struct http_endpoint *endpoint, struct exchange *exchange)
 {
     struct sluice_error error = {0};
     struct push_request *request = NULL;
-    struct slice store_id = SLICE_EMPTY;
     enum sluice_status status = push_request_create(endpoint->front, exchange_body(exchange),
                                                     SLICE_EMPTY, &request, &error);
     if (status == SLUICE_OK) {
-        struct http_push *owner = arena_alloc(&request->arena, sizeof(*owner));
-        status = owner != NULL ? decode_push(request, &error)
-                               : error_set(&error, SLUICE_NO_MEMORY, "out of memory for a push");
-        store_id = request->push.store_id;
-        if (status == SLUICE_OK) {
-            *owner = (struct http_push){.endpoint = endpoint, .exchange = exchange};
-            request->owner = owner;
-            request->decided = on_decided;
-            exchange_watch(exchange, &PUSH_OPS, owner);
-            status = push_request_submit(request, endpoint->options.sync, &error);
-        }
+        status = start_push(endpoint, exchange, request, &error);
     }
     if (status != SLUICE_OK) {
+        struct slice store_id = request != NULL ? request->push.store_id : SLICE_EMPTY;
         exchange_watch(exchange, NULL, NULL);
         refuse(endpoint, exchange, sluice_status_http(status), status, store_id, error.message,
                NULL);
@@ -154,9 +163,14 @@ static void on_pull(struct http_endpoint *endpoint, struct exchange *exchange)
                              "a pull has no body");
         return;
     }
+    unsigned count = http_query_find(exchange_request(exchange)->query, "args", &encoded);
+    if (count > 1) { /* a proxy that checks it may look at the other one */
+        http_endpoint_refuse(endpoint, exchange, 400, SLUICE_MALFORMED, SLICE_EMPTY,
+                             "the parameter args is given more than once");
+        return;
+    }
     arena_init(&arena, ARGS_BYTES_MAX);
-    if (!http_query_find(exchange_request(exchange)->query, "args", &encoded) ||
-        json_parameter_decode(encoded, &arena, &args) != SLUICE_OK) {
+    if (count == 0 || json_parameter_decode(encoded, &arena, &args) != SLUICE_OK) {
         args = SLICE("");
     }
     endpoint->pull(endpoint, exchange, args, &arena);

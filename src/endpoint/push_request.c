@@ -75,7 +75,9 @@ static void on_done(struct sync_push *push)
 enum sluice_status push_request_submit(struct push_request *request, struct sync *sync,
                                        struct sluice_error *error)
 {
-    enum sluice_status status = take_inflight(request, request->arena.bytes, error);
+    /* The copy of what came lies in the arena too, and has been counted. */
+    enum sluice_status status =
+        take_inflight(request, request->arena.bytes - request->payload.bytes, error);
     if (status == SLUICE_OK) {
         request->push.done = on_done;
         sync_push_submit(sync, &request->push);

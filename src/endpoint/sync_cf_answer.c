@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "endpoint/sync_cf_internal.h"
 
-#define ARENA_BYTES_MAX 16384u /* a pull's strings: the cursor and the store id */
+#define ARENA_BYTES_MAX 16384u /* of a pull or a ping: the cursor and the store id */
 
 static void end_page(struct buffer *out, const struct sync_page_end *end)
 {
@@ -115,6 +115,20 @@ enum sluice_status cf_pull_create(const struct rpc_message *message, struct slic
     *out = pull;
 out:
     buffer_deinit(&start);
+    arena_deinit(&arena);
+    return status;
+}
+
+enum sluice_status cf_ping_check(const struct rpc_message *message, struct slice store_id,
+                                 struct sluice_error *error)
+{
+    struct arena arena;
+    struct slice named = SLICE_EMPTY;
+    arena_init(&arena, ARENA_BYTES_MAX);
+    enum sluice_status status = sync_cf_decode_ping(message->payload, &arena, &named, error);
+    if (status == SLUICE_OK) {
+        status = check_store(named, store_id, error);
+    }
     arena_deinit(&arena);
     return status;
 }

@@ -197,6 +197,18 @@ static void start_pull(struct cf_exchange *self, const struct rpc_message *messa
 
 /* ---- messages ---- */
 
+static void answer_ping(struct cf_exchange *self, const struct rpc_message *message)
+{
+    struct sluice_error error = {0};
+    enum sluice_status status = cf_ping_check(message, store_of(self), &error);
+    if (status != SLUICE_OK) {
+        refuse(self, message, status, &error);
+        return;
+    }
+    separate(self, &self->out);
+    rpc_append_exit_success(&self->out, message->id, SLICE("{\"_tag\":\"SyncMessage.Pong\"}"));
+}
+
 static void on_rpc(struct cf_exchange *self, const struct rpc_message *message)
 {
     struct sluice_error error;
@@ -205,8 +217,7 @@ static void on_rpc(struct cf_exchange *self, const struct rpc_message *message)
     } else if (message->kind == RPC_REQUEST && json_key_is(message->tag, "SyncHttpRpc.Push")) {
         start_push(self, message);
     } else if (message->kind == RPC_REQUEST && json_key_is(message->tag, "SyncHttpRpc.Ping")) {
-        separate(self, &self->out);
-        rpc_append_exit_success(&self->out, message->id, SLICE("{\"_tag\":\"SyncMessage.Pong\"}"));
+        answer_ping(self, message);
     } else if (message->kind == RPC_REQUEST) {
         separate(self, &self->out);
         cf_answer_unknown_procedure(&self->out, message);

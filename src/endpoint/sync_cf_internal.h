@@ -48,6 +48,10 @@ enum sluice_status cf_pull_create(const struct rpc_message *message, struct slic
                                   bool websocket, struct cf_pull **out,
                                   struct sluice_error *error) SLUICE_MUST_CHECK;
 
+/* Whether a Ping makes sense; over HTTP it is a request with a payload. */
+enum sluice_status cf_ping_check(const struct rpc_message *message, struct slice store_id,
+                                 struct sluice_error *error) SLUICE_MUST_CHECK;
+
 /* Answers: one whole message each, appended. */
 void cf_answer_push(struct buffer *out, const struct push_request *push);
 void cf_answer_pull_end(struct buffer *out, const struct cf_pull *pull, enum sluice_status status,

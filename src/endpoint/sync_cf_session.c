@@ -42,13 +42,12 @@ struct cf_session {
     bool draining;
     uint64_t silent_at_ms; /* when a socket without a Pull is closed; 0: never */
     struct id_history ids;
-    size_t store_id_bytes;
-    char store_id[];
+    struct sync_store *store; /* held, so that its head is known when a push comes */
 };
 
 static struct slice store_of(const struct cf_session *self)
 {
-    return slice_make(self->store_id, self->store_id_bytes);
+    return sync_store_id(self->store);
 }
 
 static uint64_t now_ms(const struct cf_session *self)
@@ -588,6 +587,7 @@ static void on_closed(void *user)
     for (struct push_request *push = self->inflight; push != NULL; push = push->next) {
         push_request_abandon(push);
     }
+    sync_store_let_go(self->store);
     free(self);
 }
 
@@ -602,11 +602,15 @@ const struct session_ops CF_SESSION_OPS = {
 
 void *cf_session_create(struct endpoint_sync_cf *endpoint, struct slice store_id)
 {
-    struct cf_session *self = calloc(1, sizeof(*self) + store_id.bytes);
-    if (self != NULL) {
-        self->endpoint = endpoint;
-        self->store_id_bytes = store_id.bytes;
-        memcpy(self->store_id, store_id.data, store_id.bytes);
+    struct cf_session *self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->endpoint = endpoint;
+    self->store = sync_store_hold(endpoint->options.sync, store_id);
+    if (self->store == NULL) {
+        free(self);
+        return NULL;
     }
     return self;
 }

@@ -10,7 +10,9 @@
  * Owns the writing connection and its statements; the committer thread uses them, and the loop
  * thread in open and close. Invariants: outside of commit and probe no transaction is open; an
  * append has SLUICE_OK only after COMMIT has returned with the write-ahead log synced
- * (synchronous=FULL).
+ * (synchronous=FULL). What a read finds is durable too: a connection syncs the log when it is
+ * opened, for a process that was killed may have left a commit that is written and not synced, and
+ * a push that is found to be stored is acknowledged without another commit.
  *
  * Damage in one store's part of the file must not refuse the pushes of all: the append at which
  * SQLite finds it is left out, and the rest of the group is tried again. */
@@ -119,6 +121,9 @@ static enum sluice_status open_connection(struct sqlite_engine *engine, bool cre
     }
     if (status == SLUICE_OK) {
         status = prepare_statements(engine, error);
+    }
+    if (status == SLUICE_OK) {
+        status = sqlite_db_sync_log(engine->db, error);
     }
     if (status != SLUICE_OK) {
         close_connection(engine);

@@ -64,6 +64,17 @@ enum sluice_status sqlite_db_configure(sqlite3 *db, bool for_writing, struct slu
     return status;
 }
 
+enum sluice_status sqlite_db_sync_log(sqlite3 *db, struct sluice_error *error)
+{
+    sqlite3_file *log = NULL;
+    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (code == SQLITE_OK && log != NULL && log->pMethods != NULL) {
+        code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    }
+    return code == SQLITE_OK ? SLUICE_OK
+                             : sqlite_db_failed(db, code, "syncing the write-ahead log", error);
+}
+
 enum sluice_status sqlite_db_execute(sqlite3 *db, const char *sql, struct sluice_error *error)
 {
     int code = sqlite3_exec(db, sql, NULL, NULL, NULL);

@@ -19,6 +19,9 @@ enum sluice_status sqlite_db_open(const char *path, const char *vfs, bool create
  */
 enum sluice_status sqlite_db_configure(sqlite3 *db, bool for_writing,
                                        struct sluice_error *error) SLUICE_MUST_CHECK;
+/* Makes what the write-ahead log has durable. For a connection that has just been opened and has
+ * read something: the process before may have been killed between a write and its sync. */
+enum sluice_status sqlite_db_sync_log(sqlite3 *db, struct sluice_error *error) SLUICE_MUST_CHECK;
 
 enum sluice_status sqlite_db_execute(sqlite3 *db, const char *sql,
                                      struct sluice_error *error) SLUICE_MUST_CHECK;

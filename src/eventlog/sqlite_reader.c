@@ -90,6 +90,9 @@ static enum sluice_status ensure_connection(struct eventlog_reader *reader,
     if (status == SLUICE_OK) {
         status = prepare_statements(reader, error);
     }
+    if (status == SLUICE_OK) {
+        status = sqlite_db_sync_log(reader->db, error);
+    }
     reader->suspect = status != SLUICE_OK;
     return status;
 }

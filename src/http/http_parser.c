@@ -150,6 +150,17 @@ static bool fail_at(struct http_parser *parser, int http_status, const char *pro
     return false;
 }
 
+/* The same, with the limit that is exceeded. */
+static bool fail_limit(struct http_parser *parser, int http_status, const char *problem,
+                       unsigned limit)
+{
+    enter(parser, STATE_FAILED);
+    parser->error_http_status = http_status;
+    (void)error_set(&parser->error, status_of_http(http_status), "%s; the limit is %u", problem,
+                    limit);
+    return false;
+}
+
 /* What a step reports that found no whole line, or did all it could with it. */
 static enum http_event need_more_or_error(const struct http_parser *parser)
 {
@@ -345,7 +356,8 @@ static bool parse_request_line(struct http_parser *parser, struct slice line)
     size_t target_bytes = find_byte(rest, ' ');
     parser->target = slice_make(rest.data, target_bytes);
     if (target_bytes > HTTP_TARGET_BYTES_MAX) {
-        return fail(parser, 414, "the request target is too long");
+        return fail_limit(parser, 414, "the request target has too many bytes",
+                          HTTP_TARGET_BYTES_MAX);
     }
     if (target_bytes == 0 || !all_bytes(parser->target, is_visible_ascii)) {
         return fail_at(parser, 400, "the request target is empty or not visible ASCII",
@@ -406,7 +418,7 @@ static bool parse_header_lines(struct http_parser *parser, struct slice text)
             return true;
         }
         if (parser->header_count == HTTP_HEADERS_MAX) {
-            return fail(parser, 431, "too many headers");
+            return fail_limit(parser, 431, "too many headers", HTTP_HEADERS_MAX);
         }
         if (!parse_header_line(parser, line, &parser->headers[parser->header_count])) {
             return false;
@@ -576,7 +588,8 @@ static bool skip_blank_line(struct http_parser *parser)
 static enum http_event fail_head_too_long(struct http_parser *parser)
 {
     bool in_request_line = parser->role == HTTP_REQUESTS && parser->head_line_offset == 0;
-    (void)fail(parser, in_request_line ? 414 : 431, "the head is too long");
+    (void)fail_limit(parser, in_request_line ? 414 : 431, "the head has too many bytes",
+                     HTTP_HEAD_BYTES_MAX);
     return HTTP_ERROR;
 }
 
@@ -674,7 +687,9 @@ static bool take_body_line(struct http_parser *parser, struct slice *input, int 
 {
     enum line_scan scan = take_line(parser, &parser->line, 0, input);
     if (scan == LINE_PARTIAL && parser->line.bytes == parser->line.bytes_max) {
-        return fail(parser, too_long_status, "a chunk-size or trailer line is too long");
+        return fail_limit(parser, too_long_status,
+                          "a chunk-size or trailer line has too many bytes",
+                          HTTP_CHUNK_LINE_BYTES_MAX);
     }
     if (scan != LINE_ENDED) {
         return false;
@@ -724,7 +739,7 @@ static enum http_event read_chunk_end(struct http_parser *parser, struct slice *
 static bool check_trailer(struct http_parser *parser, struct slice line)
 {
     if (parser->trailer_count == HTTP_TRAILERS_MAX) {
-        return fail(parser, 431, "too many trailers");
+        return fail_limit(parser, 431, "too many trailers", HTTP_TRAILERS_MAX);
     }
     parser->trailer_count++;
     struct http_header dropped;

@@ -3,6 +3,7 @@
  * decoding writes, into the request's arena. */
 #include "http/http_query.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static struct slice slice_from(struct slice text, size_t at)
@@ -81,22 +82,6 @@ enum sluice_status http_target_split(struct slice target, struct slice *path, st
     return SLUICE_OK;
 }
 
-bool http_query_find(struct slice query, const char *name, struct slice *value)
-{
-    struct slice wanted = slice_of_string(name);
-    while (query.bytes > 0) {
-        size_t pair_bytes = find_byte(query, '&');
-        struct slice pair = slice_make(query.data, pair_bytes);
-        size_t name_bytes = find_byte(pair, '=');
-        if (slice_equal(slice_make(pair.data, name_bytes), wanted)) {
-            *value = slice_from(pair, name_bytes < pair_bytes ? name_bytes + 1 : pair_bytes);
-            return true;
-        }
-        query = slice_from(query, pair_bytes < query.bytes ? pair_bytes + 1 : pair_bytes);
-    }
-    return false;
-}
-
 static int hex_digit(char byte)
 {
     if (byte >= '0' && byte <= '9') {
@@ -120,6 +105,38 @@ static int decode_escape(struct slice text, size_t at)
     int high = hex_digit(text.data[at + 1]);
     int low = hex_digit(text.data[at + 2]);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+/* Whether `encoded`, with its escapes decoded, is `name`. */
+static bool is_encoded_name(struct slice encoded, struct slice name)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < name.bytes; i++) {
+        int byte = at == encoded.bytes       ? -1
+                   : encoded.data[at] == '%' ? decode_escape(encoded, at)
+                                             : (uint8_t)encoded.data[at];
+        if (byte != (uint8_t)name.data[i]) {
+            return false;
+        }
+        at += encoded.data[at] == '%' ? 3 : 1;
+    }
+    return at == encoded.bytes;
+}
+
+unsigned http_query_find(struct slice query, const char *name, struct slice *value)
+{
+    struct slice wanted = slice_of_string(name);
+    unsigned count = 0;
+    while (query.bytes > 0) {
+        size_t pair_bytes = find_byte(query, '&');
+        struct slice pair = slice_make(query.data, pair_bytes);
+        size_t name_bytes = find_byte(pair, '=');
+        if (is_encoded_name(slice_make(pair.data, name_bytes), wanted) && count++ == 0) {
+            *value = slice_from(pair, name_bytes < pair_bytes ? name_bytes + 1 : pair_bytes);
+        }
+        query = slice_from(query, pair_bytes < query.bytes ? pair_bytes + 1 : pair_bytes);
+    }
+    return count;
 }
 
 enum sluice_status http_percent_decode(struct slice encoded, bool plus_is_space,

@@ -14,8 +14,10 @@
 enum sluice_status http_target_split(struct slice target, struct slice *path, struct slice *query,
                                      struct sluice_error *error) SLUICE_MUST_CHECK;
 
-/* The first parameter of that name in a query ("a=1&b=2"), still encoded; false when absent. */
-bool http_query_find(struct slice query, const char *name, struct slice *value);
+/* How many parameters of a query ("a=1&b=2") have that name, written in whatever way ("%61=1"). The
+ * first one's value, still encoded, is in `*value`. More than one is for the caller to refuse: a
+ * proxy that looks at the query may have taken another one. */
+unsigned http_query_find(struct slice query, const char *name, struct slice *value);
 
 /* Decodes percent escapes, and '+' as a space (application/x-www-form-urlencoded, as
  * URLSearchParams writes it) when `plus_is_space`. SLUICE_MALFORMED for a bad escape; any decoded

@@ -9,9 +9,11 @@
  * Owns the socket, its output and its TLS session. Loop thread. Invariants: at most one uv_write is
  * under way, and while it is, `inflight` holds its bytes and nobody moves them; after `shut`,
  * nothing is called but `closed`, once. */
+#include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/assert.h"
 #include "net/net_internal.h"
@@ -130,13 +132,8 @@ static void finish_close(struct net_conn *conn)
 /* Bytes that the system has taken and the peer's system has not. */
 static int system_queue_bytes(const struct net_conn *conn)
 {
-    uv_os_fd_t descriptor = -1;
     int bytes = 0;
-    if (uv_fileno((const uv_handle_t *)&conn->tcp, &descriptor) != 0 ||
-        ioctl(descriptor, SIOCOUTQ, &bytes) != 0) {
-        return 0;
-    }
-    return bytes;
+    return ioctl(conn->descriptor, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -201,11 +198,26 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
     }
 }
 
+/* How many bytes the socket took; 0: none now; less: it is broken, a
+ * code of libuv. Not by uv_try_write, which goes
+ * the system's longer way for files. */
+static ssize_t send_now(const struct net_conn *conn, struct iovec *pieces, unsigned count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    ssize_t sent = 0;
+    do {
+        sent = sendmsg(conn->descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
+    }
+    return sent;
+}
+
 /* Sends as much as the socket takes now; the rest waits in `inflight`. */
 static void send_output(struct net_conn *conn, struct net_output *output)
 {
     struct iovec pieces[PIECES_MAX];
-    uv_buf_t buffers[PIECES_MAX];
     SLUICE_ASSERT(conn->inflight == NULL);
     if (output->failed) {
         lose(conn, UV_ENOMEM);
@@ -213,22 +225,35 @@ static void send_output(struct net_conn *conn, struct net_output *output)
     }
     while (output->bytes > 0) {
         unsigned count = net_output_peek(output, pieces, PIECES_MAX);
-        for (unsigned i = 0; i < count; i++) {
-            buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
-        }
-        int taken = uv_try_write((uv_stream_t *)&conn->tcp, buffers, count);
-        if (taken == UV_EAGAIN) {
+        ssize_t taken = send_now(conn, pieces, count);
+        if (taken == 0) {
             wait_for_socket(conn, output);
             return;
         }
         if (taken < 0) {
-            lose(conn, taken);
+            lose(conn, (int)taken);
             return;
         }
         net_output_consume(output, (size_t)taken);
         conn->output_moved_ms = uv_now(conn->loop->uv);
     }
     net_output_reset(output);
+}
+
+/* The same through TLS: encrypts no more than waits for the socket, piece by piece. */
+static void send_encrypted(struct net_conn *conn)
+{
+    struct net_output encrypted;
+    net_output_init(&encrypted);
+    do {
+        if (conn->pending.failed || !net_tls_encrypt(conn->tls, &conn->pending, &encrypted)) {
+            lose(conn, UV_ENOMEM);
+        } else {
+            send_output(conn, &encrypted);
+        }
+    } while (!conn->shut && conn->inflight == NULL && conn->pending.bytes > 0 &&
+             net_tls_ready(conn->tls));
+    net_output_deinit(&encrypted);
 }
 
 void net_conn_flush(struct net_conn *conn)
@@ -239,14 +264,7 @@ void net_conn_flush(struct net_conn *conn)
     if (conn->tls == NULL) {
         send_output(conn, &conn->pending);
     } else {
-        struct net_output encrypted;
-        net_output_init(&encrypted);
-        if (conn->pending.failed || !net_tls_encrypt(conn->tls, &conn->pending, &encrypted)) {
-            lose(conn, UV_ENOMEM);
-        } else {
-            send_output(conn, &encrypted);
-        }
-        net_output_deinit(&encrypted);
+        send_encrypted(conn);
     }
     if (!conn->shut && conn->inflight == NULL) {
         tell_writable(conn);
@@ -430,6 +448,7 @@ struct net_conn *net_conn_create(struct net_loop *loop)
         return NULL;
     }
     conn->loop = loop;
+    conn->descriptor = -1;
     net_output_init(&conn->pending);
     (void)uv_tcp_init(loop->uv, &conn->tcp);
     conn->tcp.data = conn;
@@ -440,6 +459,7 @@ struct net_conn *net_conn_create(struct net_loop *loop)
 
 void net_conn_stands(struct net_conn *conn)
 {
+    (void)uv_fileno((const uv_handle_t *)&conn->tcp, &conn->descriptor);
     (void)uv_tcp_nodelay(&conn->tcp, 1);
     (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
     struct sockaddr_storage peer = {0};
@@ -448,25 +468,27 @@ void net_conn_stands(struct net_conn *conn)
     net_format_address(&peer, conn->peer, sizeof(conn->peer));
 }
 
-struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener, struct net_tls *tls)
+enum sluice_status net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
+                                   struct net_tls *tls, struct net_conn **out)
 {
     struct net_conn *conn = net_conn_create(loop);
     if (conn == NULL) {
-        return NULL;
+        return SLUICE_NO_MEMORY;
     }
     if (uv_accept(listener, (uv_stream_t *)&conn->tcp) != 0) {
         net_conn_abort(conn);
-        return NULL;
+        return SLUICE_IO;
     }
     if (tls != NULL) {
         conn->tls = net_tls_session_create(tls);
         if (conn->tls == NULL) {
             net_conn_abort(conn);
-            return NULL;
+            return SLUICE_IO;
         }
     }
     net_conn_stands(conn);
-    return conn;
+    *out = conn;
+    return SLUICE_OK;
 }
 
 void net_conn_start_reading(struct net_conn *conn)
@@ -493,11 +515,6 @@ void *net_conn_user(const struct net_conn *conn)
 const char *net_conn_peer(const struct net_conn *conn)
 {
     return conn->peer;
-}
-
-struct net_loop *net_conn_loop(const struct net_conn *conn)
-{
-    return conn->loop;
 }
 
 bool net_conn_closing(const struct net_conn *conn)

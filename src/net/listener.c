@@ -9,9 +9,11 @@
 
 #define BACKLOG 1024
 #define HOST_BYTES_MAX 255u
+#define RETRY_MS 100u
 
 struct net_listener {
     uv_tcp_t tcp;
+    uv_timer_t retry; /* while a connection waits for memory */
     struct net_loop *loop;
     struct net_tls *tls;
     void (*accepted)(void *user, struct net_conn *conn);
@@ -20,15 +22,30 @@ struct net_listener {
     char address[NET_PEER_BYTES];
 };
 
+static void on_retry(uv_timer_t *timer);
+
+/* libuv reports no further connection before the one it has is accepted. */
+static void accept_one(struct net_listener *listener)
+{
+    struct net_conn *conn = NULL;
+    enum sluice_status status =
+        net_conn_accept(listener->loop, (uv_stream_t *)&listener->tcp, listener->tls, &conn);
+    if (status == SLUICE_OK) {
+        listener->accepted(listener->user, conn);
+    } else if (status == SLUICE_NO_MEMORY) {
+        (void)uv_timer_start(&listener->retry, on_retry, RETRY_MS, 0);
+    }
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    accept_one(timer->data);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
-    struct net_listener *listener = stream->data;
-    if (status != 0) {
-        return; /* this one is gone; the next may be well */
-    }
-    struct net_conn *conn = net_conn_accept(listener->loop, stream, listener->tls);
-    if (conn != NULL) {
-        listener->accepted(listener->user, conn);
+    if (status == 0) { /* else this one is gone; the next may be well */
+        accept_one(stream->data);
     }
 }
 
@@ -74,17 +91,24 @@ static bool is_loopback(const struct sockaddr_storage *address)
     return address->ss_family == AF_UNIX;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_retry_closed(uv_handle_t *handle)
 {
     struct net_listener *listener = handle->data;
     net_loop_release(listener->loop);
     free(listener);
 }
 
+static void on_tcp_closed(uv_handle_t *handle)
+{
+    struct net_listener *listener = handle->data;
+    uv_close((uv_handle_t *)&listener->retry, on_retry_closed);
+}
+
 void net_listener_close(struct net_listener *listener)
 {
     if (listener != NULL) {
-        uv_close((uv_handle_t *)&listener->tcp, on_closed);
+        (void)uv_timer_stop(&listener->retry);
+        uv_close((uv_handle_t *)&listener->tcp, on_tcp_closed);
     }
 }
 
@@ -101,6 +125,8 @@ static struct net_listener *create(struct net_loop *loop, struct net_tls *tls,
     listener->user = user;
     (void)uv_tcp_init(loop->uv, &listener->tcp);
     listener->tcp.data = listener;
+    (void)uv_timer_init(loop->uv, &listener->retry);
+    listener->retry.data = listener;
     net_loop_hold(loop);
     return listener;
 }

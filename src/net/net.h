@@ -153,6 +153,5 @@ void net_conn_close(struct net_conn *conn, uint64_t timeout_ms);
 /* Closes now; what is queued is dropped. */
 void net_conn_abort(struct net_conn *conn);
 bool net_conn_closing(const struct net_conn *conn);
-struct net_loop *net_conn_loop(const struct net_conn *conn);
 
 #endif

@@ -41,6 +41,7 @@ struct addrinfo;
 
 struct net_conn {
     uv_tcp_t tcp;
+    uv_os_fd_t descriptor; /* the socket's, while it is not shut */
     struct net_loop *loop;
     const struct net_conn_ops *ops; /* NULL until net_conn_open */
     void *user;
@@ -68,9 +69,10 @@ void net_loop_hold(struct net_loop *loop);
 void net_loop_release(struct net_loop *loop); /* the last release of a detached loop frees it */
 
 /* conn.c */
+/* Fills `*out`. NO_MEMORY: the connection still waits in the listener. IO: it is gone. */
+enum sluice_status net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
+                                   struct net_tls *tls, struct net_conn **out) SLUICE_MUST_CHECK;
 struct net_conn *net_conn_create(struct net_loop *loop); /* without a socket; NULL: out of memory */
-struct net_conn *net_conn_accept(struct net_loop *loop, uv_stream_t *listener,
-                                 struct net_tls *tls); /* NULL: could not */
 void net_conn_stands(
     struct net_conn *conn); /* the socket is connected: its options, and the peer */
 void net_conn_start_reading(struct net_conn *conn);
@@ -112,11 +114,12 @@ void net_tls_session_explain(const struct net_tls_session *session, const char *
 void net_tls_session_destroy(struct net_tls_session *session);
 /* False: out of memory or a broken stream. */
 bool net_tls_receive(struct net_tls_session *session, const char *data, size_t bytes);
-/* Next plaintext; 0: none now; -1: the peer broke the protocol; -2: the peer closed TLS. */
+/* Next plaintext; 0: none now; -1: the peer broke the protocol, or makes the session say more than
+ * is taken from it; -2: the peer closed TLS. */
 int net_tls_read(struct net_tls_session *session, char *out, size_t bytes);
-/* Encrypts `plain` into `out`, together with what the handshake has to say. False: it failed, or
- * the handshake is not done yet and there was something to encrypt. */
-bool net_tls_ready(const struct net_tls_session *session);
+bool net_tls_ready(const struct net_tls_session *session); /* the handshake is done */
+/* Encrypts some of `plain`, none before the handshake is done, and adds it to `out`, together with
+ * what TLS itself has to say. False: it failed. */
 bool net_tls_encrypt(struct net_tls_session *session, struct net_output *plain,
                      struct net_output *out);
 void net_tls_shutdown(struct net_tls_session *session, struct net_output *out);

@@ -7,6 +7,12 @@
 #include "net/tls_internal.h"
 
 #define RECORD_BYTES 16384u
+/* Ciphertext is a connection's own, where plain pages are shared: it is made as the socket takes
+ * it. */
+#define CIPHERTEXT_BYTES_MAX (128u << 10)
+/* What TLS says by itself is a handshake, or an answer to a few requests for new keys. A peer that
+ * does not read can ask for more. */
+#define UNSENT_BYTES_MAX (64u << 10)
 
 struct net_tls {
     SSL_CTX *context;
@@ -103,6 +109,9 @@ bool net_tls_receive(struct net_tls_session *session, const char *data, size_t b
 int net_tls_read(struct net_tls_session *session, char *out, size_t bytes)
 {
     size_t count = 0;
+    if (BIO_ctrl_pending(SSL_get_wbio(session->ssl)) > UNSENT_BYTES_MAX) {
+        return -1;
+    }
     ERR_clear_error();
     if (SSL_read_ex(session->ssl, out, bytes, &count) == 1) {
         return (int)count;
@@ -139,7 +148,7 @@ bool net_tls_encrypt(struct net_tls_session *session, struct net_output *plain,
                      struct net_output *out)
 {
     char record[RECORD_BYTES];
-    while (plain->bytes > 0 && net_tls_ready(session)) {
+    while (plain->bytes > 0 && out->bytes < CIPHERTEXT_BYTES_MAX && net_tls_ready(session)) {
         struct iovec pieces[16];
         size_t filled = 0;
         unsigned count = net_output_peek(plain, pieces, 16);

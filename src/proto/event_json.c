@@ -4,6 +4,17 @@
 #include "base/limits.h"
 #include "proto/fields.h"
 
+static enum sluice_status decode_args(struct json_reader *reader, struct slice *args,
+                                      struct sluice_error *error)
+{
+    (void)json_skip(reader, args);
+    if (reader->skipped_depth > ARGS_DEPTH_MAX) {
+        return error_set(error, SLUICE_LIMIT, "args nests %u arrays and objects; the limit is %u",
+                         reader->skipped_depth, ARGS_DEPTH_MAX);
+    }
+    return SLUICE_OK;
+}
+
 /* Fields may come in any order; unknown ones are ignored. */
 enum sluice_status event_json_decode(struct json_reader *reader, struct arena *arena,
                                      struct event *event, struct sluice_error *error)
@@ -22,7 +33,7 @@ enum sluice_status event_json_decode(struct json_reader *reader, struct arena *a
             status = field_string(reader, FIELDS[0], arena, &event->name, error);
             seen |= NAME;
         } else if (json_key_is(key, "args")) {
-            (void)json_skip(reader, &event->args);
+            status = decode_args(reader, &event->args, error);
         } else if (json_key_is(key, "seqNum")) {
             status = field_u53(reader, FIELDS[1], &event->seq_num, error);
             seen |= SEQ;

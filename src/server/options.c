@@ -257,6 +257,13 @@ enum sluice_status server_options_read(int argument_count, char **arguments,
                          (unsigned long long)options.event_bytes_max,
                          (unsigned long long)options.message_bytes_max);
     }
+    if (options.message_bytes_max > options.inflight_bytes_max) {
+        return error_set(error, SLUICE_CONFIG,
+                         "--message-bytes-max %llu is more than --inflight-bytes-max %llu: such a "
+                         "message could not be received",
+                         (unsigned long long)options.message_bytes_max,
+                         (unsigned long long)options.inflight_bytes_max);
+    }
     *out = options;
     return SLUICE_OK;
 }

@@ -2,7 +2,8 @@
  *
  *   start ─▶ running ──SIGTERM, SIGINT──▶ draining (front_drain) ──all closed──▶ settling
  *                                            │ drain-timeout: front_abort_all      │ nothing under
- * way ▼                                     ▼ a second signal: ends at once stopped
+ * way ▼                                     ▼ a second signal, or commits that do not end: ends at
+ * once            stopped
  *
  * Owns everything; the loop thread is the thread that calls server_run. */
 #include "server/server.h"
@@ -27,6 +28,7 @@
 #include "sync/sync.h"
 
 #define FIRST_PASSED_DESCRIPTOR 3 /* the sd_listen_fds(3) convention */
+#define SETTLE_TIMEOUT_MS 1500u   /* for commits under way, once the connections are cut */
 
 struct server {
     const struct server_options *options;
@@ -43,6 +45,7 @@ struct server {
     struct net_timer *drain_timer;
     struct refusal_log refusals;
     bool draining;
+    bool cut; /* the drain took too long */
     bool drained;
 };
 
@@ -75,12 +78,21 @@ static void on_drained(void *user)
     stop_when_settled(server);
 }
 
+/* First the connections are cut; then there is no more waiting for the disk either. What was
+ * acknowledged is on it, and what was not may be lost. */
 static void on_drain_timeout(void *user)
 {
     struct server *server = user;
+    if (server->cut) {
+        LOG(LOG_WARN, "ended without waiting for a commit that takes too long",
+            LOG_NUMBER_FIELD("requests", eventlog_pending(server->eventlog)));
+        _exit(0);
+    }
+    server->cut = true;
     LOG(LOG_WARN, "connections were cut: they took too long to finish",
         LOG_NUMBER_FIELD("connections", front_connections(server->front)));
     front_abort_all(server->front);
+    net_timer_start(server->drain_timer, SETTLE_TIMEOUT_MS);
 }
 
 static void on_signal(void *user, int signal_number)

@@ -245,7 +245,7 @@ static void learn_from(struct sync_page_read *reading)
 {
     struct sync_store *store = reading->store;
     if (reading->read.status == SLUICE_OK && !store->known && !store->opening &&
-        reading->failures == store->failures) {
+        store->current == NULL && reading->failures == store->failures) {
         store_learn(store, &reading->read.info);
     }
 }

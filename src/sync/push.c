@@ -5,9 +5,11 @@
  *     ▼                                  │                        └─▶ finish (all stored, or ahead)
  *   done                                 └─▶ finish (refused)
  *
- * Loop thread, but for visit_compare (a reader thread). Invariant: a store has at most one push
- * between decide and finish, `current`; what a push's events are compared with cannot change
- * meanwhile. */
+ * Loop thread, but for visit_compare (a reader thread). Invariants: the pushes of a store that are
+ * between decide and finish, from `current` on, are either one that is compared, alone, so that
+ * what its events are compared with cannot change meanwhile; or appends, each of which continues
+ * where the one before it ends. They finish in their order. When one fails, so do those that
+ * follow: the log takes none that does not continue at its head. */
 #include "sync/store.h"
 
 #include <string.h>
@@ -15,11 +17,22 @@
 #include "base/assert.h"
 #include "sync/admission.h"
 
+static void unlink_current(struct sync_store *store)
+{
+    struct sync_push *push = store->current;
+    store->current = push->next;
+    push->next = NULL;
+    if (store->current == NULL) {
+        store->current_last = NULL;
+        store->appending = false;
+    }
+}
+
 static void finish(struct sync_push *push)
 {
     struct sync_store *store = push->store;
     SLUICE_ASSERT(store->current == push);
-    store->current = NULL;
+    unlink_current(store);
     if (push->status != SLUICE_OK) {
         store->sync->stats.pushes_refused++;
     }
@@ -39,6 +52,43 @@ static void refuse_ahead(struct sync_push *push)
     finish(push);
 }
 
+/* Back to the queue's front, to be decided anew. */
+static void return_to_queue(struct sync_push *push)
+{
+    struct sync_store *store = push->store;
+    SLUICE_ASSERT(store->current == push);
+    unlink_current(store);
+    struct sync_push **link =
+        store->returned_last != NULL ? &store->returned_last->next : &store->queue_first;
+    push->next = *link;
+    *link = push;
+    store->returned_last = push;
+    if (push->next == NULL) {
+        store->queue_last = push;
+    }
+    push->status = SLUICE_OK;
+}
+
+/* What the failure left behind is for the log to say, once all that followed has failed too. An
+ * append that was to follow one that failed is refused by the log, which is not its push's fault.
+ */
+static void append_failed(struct sync_push *push)
+{
+    struct sync_store *store = push->store;
+    bool follows_a_failure = push->status == SLUICE_INVALID && !store->known;
+    store->known = false;
+    store->failures++;
+    if (push->next == NULL) {
+        store_open(store);
+    }
+    if (follows_a_failure) {
+        return_to_queue(push);
+    } else {
+        push->error = push->request.append.error;
+        finish(push);
+    }
+}
+
 static void appended(struct eventlog_append *append)
 {
     struct sync_push *push =
@@ -48,15 +98,13 @@ static void appended(struct eventlog_append *append)
     push->status = append->status;
     if (append->status == SLUICE_OK) {
         store->info = append->info;
+        store->known = true; /* again, when one before it had left something behind */
         push->head = append->info.head;
         store->sync->stats.pushes_admitted++;
         store_publish(store, append->events, append->event_count);
     } else {
-        /* Whether a commit that failed left something behind is for the log to say. */
-        push->error = append->error;
-        store->known = false;
-        store->failures++;
-        store_open(store);
+        append_failed(push);
+        return;
     }
     finish(push);
 }
@@ -64,9 +112,11 @@ static void appended(struct eventlog_append *append)
 static void append(struct sync_push *push)
 {
     struct sync_store *store = push->store;
+    store->appending = true;
+    store->appending_head = push->events[push->event_count - 1].seq_num;
     push->request.append = (struct eventlog_append){
         .store_id = store_id(store),
-        .expected_head = store->info.head,
+        .expected_head = push->events[push->stored_count].parent_seq_num,
         .events = push->events + push->stored_count,
         .event_count = push->event_count - push->stored_count,
         .done = appended,
@@ -141,6 +191,20 @@ static void refuse_abandoned(struct sync_push *push)
     finish(push);
 }
 
+static bool is_for_another_log(const struct sync_push *push)
+{
+    return push->has_backend_id &&
+           !slice_equal(push->backend_id, slice_of_string(push->store->info.backend_id));
+}
+
+/* Whether a push can be appended on top of those that are under way, without knowing yet how they
+ * end: a client that does not wait for each answer then pays for one commit, not for each. */
+static bool follows_appends(const struct sync_store *store, const struct sync_push *push)
+{
+    return store->appending && store->known && !push->abandoned && !is_for_another_log(push) &&
+           push->events[0].parent_seq_num == store->appending_head;
+}
+
 /* Rules 2 to 5 of admission, in their order. */
 static void decide(struct sync_push *push)
 {
@@ -148,8 +212,7 @@ static void decide(struct sync_push *push)
     uint64_t parent = push->events[0].parent_seq_num;
     if (push->abandoned) {
         refuse_abandoned(push);
-    } else if (push->has_backend_id &&
-               !slice_equal(push->backend_id, slice_of_string(store->info.backend_id))) {
+    } else if (is_for_another_log(push)) {
         memcpy(push->backend_id_expected, store->info.backend_id,
                sizeof(push->backend_id_expected));
         push->status = error_set(&push->error, SLUICE_BACKEND_ID_MISMATCH,
@@ -165,6 +228,22 @@ static void decide(struct sync_push *push)
     }
 }
 
+/* From the queue to those that are under way. */
+static struct sync_push *take_next(struct sync_store *store)
+{
+    struct sync_push *push = store->queue_first;
+    store->queue_first = push->next;
+    push->next = NULL;
+    store->returned_last = NULL;
+    if (store->current == NULL) {
+        store->current = push;
+    } else {
+        store->current_last->next = push;
+    }
+    store->current_last = push;
+    return push;
+}
+
 void store_run(struct sync_store *store)
 {
     if (store->deciding) {
@@ -172,16 +251,18 @@ void store_run(struct sync_store *store)
     }
     store->deciding = true;
     store->uses++; /* the last push may end inside the loop */
-    while (store->current == NULL && store->queue_first != NULL) {
+    while (store->queue_first != NULL &&
+           (store->current == NULL || follows_appends(store, store->queue_first))) {
         if (!store->known) {
             store_open(store);
             break;
         }
-        struct sync_push *push = store->queue_first;
-        store->queue_first = push->next;
-        push->next = NULL;
-        store->current = push;
-        decide(push);
+        struct sync_push *push = take_next(store);
+        if (store->current == push) {
+            decide(push);
+        } else {
+            append(push);
+        }
     }
     store->deciding = false;
     store_release(store);
@@ -192,6 +273,7 @@ void store_refuse_all(struct sync_store *store, enum sluice_status status,
 {
     struct sync_push *push = store->queue_first;
     store->queue_first = NULL;
+    store->returned_last = NULL;
     while (push != NULL) {
         struct sync_push *next = push->next;
         push->next = NULL;

@@ -138,6 +138,21 @@ void store_release(struct sync_store *store)
     free(store);
 }
 
+struct sync_store *sync_store_hold(struct sync *sync, struct slice id)
+{
+    return store_acquire(sync, id);
+}
+
+struct slice sync_store_id(const struct sync_store *store)
+{
+    return store_id(store);
+}
+
+void sync_store_let_go(struct sync_store *store)
+{
+    store_release(store);
+}
+
 static void opened(struct eventlog_read *read)
 {
     struct sync_store *store =

@@ -1,6 +1,6 @@
 /* store: what is known of each store in use, and the registry that finds it by id. A store is in
- * memory while a push or a pull uses it, and not a moment longer: one that nobody uses costs
- * nothing. Private to sync/; loop thread. */
+ * memory while a push, a pull or a hold uses it, and not a moment longer: one that nobody uses
+ * costs nothing. Private to sync/; loop thread. */
 #ifndef SLUICE_SYNC_STORE_H
 #define SLUICE_SYNC_STORE_H
 
@@ -9,18 +9,24 @@
 struct sync_store {
     struct sync *sync;
     struct sync_store *next_in_bucket;
-    unsigned uses;     /* pushes, pulls and reads that point here */
+    unsigned uses;     /* holds, pushes, pulls and reads that point here */
     bool known;        /* `info` is what the log says, and stays so: appends go through here only */
     bool opening;      /* `open_read` is under way */
     bool deciding;     /* store_run is on the stack */
     uint64_t failures; /* appends that failed: what was read before the last one is not to be
                           learnt from */
     struct eventlog_store_info info;
-    struct sync_push *current;     /* between admission and publication */
+    struct sync_push *current; /* between admission and publication, in order: one that is compared,
+                                  or any number of appends, each on top of the one before */
+    struct sync_push *current_last;
+    uint64_t appending_head; /* with appends under way: the head that they lead to */
+    bool appending;
     struct sync_push *queue_first; /* those that wait, in order of arrival */
     struct sync_push *queue_last;
-    struct sync_pull *subscribers;  /* live pulls at head */
-    struct sync_pull *publish_next; /* where publication goes on; moved when that pull leaves */
+    struct sync_push *returned_last; /* of those at the queue's front that were to be appended and
+                                        could not, as one before them failed */
+    struct sync_pull *subscribers;   /* live pulls at head */
+    struct sync_pull *publish_next;  /* where publication goes on; moved when that pull leaves */
     struct eventlog_read open_read;
     uint64_t hash;
     size_t id_bytes;

@@ -31,6 +31,12 @@ void sync_destroy(struct sync *sync);
 /* True while pushes or reads are on their way through the eventlog. */
 bool sync_busy(const struct sync *sync);
 
+/* Keeps what is known of a store in memory, for someone who is going to push to it: the first push
+ * after a hold that nobody has reads the log for its head. The id is copied. NULL: no memory. */
+struct sync_store *sync_store_hold(struct sync *sync, struct slice store_id);
+struct slice sync_store_id(const struct sync_store *store);
+void sync_store_let_go(struct sync_store *store);
+
 /* A push: the way in. The caller owns it; it and everything it points to stay in place until done.
  */
 struct sync_push {
@@ -62,7 +68,8 @@ struct sync_push {
     } request;
 };
 
-/* One push at a time per store is between admission and publication; others wait in order. */
+/* The pushes of a store are decided in their order. One that continues exactly where those under
+ * way will end is appended on top of them; any other waits until they are done. */
 void sync_push_submit(struct sync *sync, struct sync_push *push);
 /* Between submit and done: nobody waits for the answer any more. Unless it is being decided
  * already, the push is refused with UNAVAILABLE when its turn comes. */

@@ -16,12 +16,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { makeAdapter } from '@livestore/adapter-node'
 import { createStorePromise } from '@livestore/livestore'
 import { makeHttpSync, makeWsSync } from '@livestore/sync-cf/client'
+import { makeSyncBackend as makeElectricSync } from '@livestore/sync-electric'
+import { makeSyncBackend as makeS2Sync } from '@livestore/sync-s2'
 import { Cause, Deferred, Effect, Exit, LogLevel, Stream } from '@livestore/utils/effect'
 
 import { events, schema, todosInLogOrder } from './todo.mjs'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
-const sluiceBinary = process.env.SLUICE_BIN ?? path.resolve(here, '../../build/sluice')
+export const sluiceBinary = process.env.SLUICE_BIN ?? path.resolve(here, '../../build/sluice')
 const clientLogs = process.env.CONFORMANCE_LOG === undefined ? LogLevel.None : LogLevel.Debug
 
 const startTimeoutMs = 10_000
@@ -67,7 +69,7 @@ export const keepDoing = (step, { pauseMs }) => {
 
 const ends = new WeakMap()
 
-const atEnd = (t, end) => {
+export const atEnd = (t, end) => {
   if (!ends.has(t)) {
     ends.set(t, [])
     t.after(async () => {
@@ -180,6 +182,11 @@ class Server {
     }
   }
 
+  /** The last of what it printed. */
+  get output() {
+    return this.#output
+  }
+
   freeze() {
     this.#child.kill('SIGSTOP')
   }
@@ -204,6 +211,8 @@ const backends = {
   ws: (server) => makeWsSync({ url: server.webSocketUrl }),
   // The client polls each 5 s by default, which would only make the scenarios slower.
   http: (server) => makeHttpSync({ url: server.url, livePull: { pollInterval: 300 } }),
+  s2: (server) => makeS2Sync({ endpoint: `${server.url}/s2` }),
+  electric: (server) => makeElectricSync({ endpoint: `${server.url}/electric` }),
 }
 
 /**

@@ -1,8 +1,13 @@
 // Two hundred peers at a time that come and break off, at any point of what a peer can do. Two others sync all
 // the while and notice nothing; afterwards the server holds what it held before.
 
+import { execFileSync } from 'node:child_process'
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
+import path from 'node:path'
+import { Duplex } from 'node:stream'
+import tls from 'node:tls'
 
 import { until } from '../lib/runner.mjs'
 import { makeDirectory, sanitizer, slowness, startServer } from '../lib/server.mjs'
@@ -122,8 +127,8 @@ const kinds = {
   },
 }
 
-const abuseOnce = async (random, port) => {
-  const { socket, ended } = await random.pick(Object.values(kinds))(random, port)
+const abuseOnce = async (random, port, choices) => {
+  const { socket, ended } = await random.pick(choices)(random, port)
   if (random.chance(0.3)) await Promise.race([ended, new Promise(setImmediate)])
   random.pick(endings)(socket)
   if (!socket.destroyed) {
@@ -133,10 +138,10 @@ const abuseOnce = async (random, port) => {
 }
 
 /** One round of connections, some of them at once. */
-const abuse = async (random, port) => {
+const abuse = async (random, port, choices = Object.values(kinds)) => {
   let left = connectionsPerRound
   const worker = async () => {
-    while (left-- > 0) await abuseOnce(random, port)
+    while (left-- > 0) await abuseOnce(random, port, choices)
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
@@ -161,9 +166,17 @@ const fillCaches = async (server) => {
   await client.close()
 }
 
-const rounds = 4
+const roundsByDefault = 4
 
-const run = async (t) => {
+/** The first rounds fill the allocator's arenas; what grows after that, grows for ever. */
+const assertStable = (t, residentBytes) => {
+  const growth = Math.min(...residentBytes.slice(-2)) - Math.max(...residentBytes.slice(0, 2))
+  const inMegabytes = residentBytes.map((bytes) => (bytes / (1 << 20)).toFixed(1))
+  t.say(`${residentBytes.length} rounds of ${connectionsPerRound}; memory ${inMegabytes.join(', ')} MB`)
+  if (growth > growthBytesMax) throw new Error(`the server grew by ${(growth / (1 << 20)).toFixed(1)} MB`)
+}
+
+const disturbNobody = async (t) => {
   const { random } = t
   const data = await makeDirectory(t)
   const server = await startServer(t, { data })
@@ -176,7 +189,7 @@ const run = async (t) => {
   await Promise.race([running, until('both have pushed', () => pushers.every(({ acknowledged }) => acknowledged > 3))])
   const descriptors = server.descriptors()
   const residentBytes = []
-  for (let round = 0; round < (t.rounds ?? rounds); round++) {
+  for (let round = 0; round < (t.rounds ?? roundsByDefault); round++) {
     const before = pushers.map(({ acknowledged }) => acknowledged)
     await Promise.race([abuse(random, server.port), running])
     await settle(server, descriptors)
@@ -188,17 +201,128 @@ const run = async (t) => {
   if (pushers.some(({ outstanding }) => outstanding.length > 0)) throw new Error('a well-behaved client was cut off')
   const { events, backendId } = await pullAll({ port: server.port, storeId: journal.storeId })
   journal.check(events, backendId)
-  // The first rounds fill the allocator's arenas; what grows after that, grows for ever.
-  const growth = Math.min(...residentBytes.slice(-2)) - Math.max(...residentBytes.slice(0, 2))
-  t.say(
-    `${residentBytes.length} rounds of ${connectionsPerRound}; memory ${residentBytes.map((bytes) => (bytes / (1 << 20)).toFixed(1)).join(', ')} MB; ` +
-      `${journal.acknowledgedEvents} events of the others acknowledged`,
-  )
-  if (growth > growthBytesMax) throw new Error(`the server grew by ${(growth / (1 << 20)).toFixed(1)} MB`)
+  t.say(`${journal.acknowledgedEvents} events of the others acknowledged`)
+  assertStable(t, residentBytes)
   const { code } = await server.stop()
   if (code !== 0) throw new Error(`the stop ended with ${code}: ${server.errors}`)
 }
 
+/**
+ * A raw connection and TLS on it. The two are joined by hand, so that the raw one can be reset and written to
+ * under TLS, which node's own TLS sockets do not allow. `ready` resolves with the handshake, or at the end.
+ */
+const connectTls = async (port) => {
+  const { socket, ended } = await connect(port)
+  const joint = new Duplex({ read: () => {}, write: (bytes, _, done) => (socket.destroyed ? done() : socket.write(bytes, done)) })
+  socket.on('data', (bytes) => joint.push(bytes))
+  const secure = tls.connect({ socket: joint, rejectUnauthorized: false })
+  joint.on('error', () => {})
+  secure.on('error', () => {})
+  secure.resume()
+  const ready = Promise.race([ended, new Promise((done) => secure.once('secureConnect', done))])
+  return { socket, ended, secure, ready }
+}
+
+/** Breaking off with TLS in between; without it too, as the port is open to everyone. */
+const tlsKinds = {
+  connectsOnly: kinds.connectsOnly,
+  sendsNoise: kinds.sendsNoise,
+  speaksPlainly: kinds.breaksOffInABody,
+
+  breaksOffInTheTlsHandshake: async (random, port) => {
+    const connection = await connectTls(port)
+    for (let turns = random.integer(0, 6); turns > 0; turns--) await new Promise(setImmediate)
+    return connection
+  },
+
+  breaksOffInTheHandshake: async (random, port) => {
+    const connection = await connectTls(port)
+    await connection.ready
+    connection.secure.write(cut(random, handshake(port)))
+    return connection
+  },
+
+  breaksOffWithPulls: async (random, port) => {
+    const connection = await connectTls(port)
+    await connection.ready
+    connection.secure.write(handshake(port))
+    if (random.chance(0.5)) connection.socket.pause()
+    for (let id = 1; id <= random.integer(1, 14); id++) connection.secure.write(aPull(random, id))
+    connection.secure.write(aPush(random, 100))
+    return connection
+  },
+
+  breaksOffInARecord: async (random, port) => {
+    const connection = await connectTls(port)
+    await connection.ready
+    // The head of a record of 16 kB, and less than that of it.
+    const start = Buffer.concat([Buffer.from([0x17, 3, 3, 0x40, 0]), Buffer.alloc(random.integer(0, 5000), 7)])
+    connection.socket.write(start)
+    return connection
+  },
+}
+
+const overTls = async (t) => {
+  const directory = await makeDirectory(t)
+  const cert = path.join(directory, 'cert.pem')
+  const key = path.join(directory, 'key.pem')
+  const subject = ['-subj', '/CN=localhost', '-days', '1', '-nodes']
+  const keyKind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+  execFileSync('openssl', ['req', '-x509', ...keyKind, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' })
+  const server = await startServer(t, { data: path.join(directory, 'data'), flags: ['--tls-cert', cert, '--tls-key', key] })
+  const isWell = () =>
+    new Promise((resolve, reject) => {
+      const request = https.get({ host: '127.0.0.1', port: server.port, path: '/readyz', agent: false, rejectUnauthorized: false })
+      request.on('error', reject)
+      request.on('response', (response) => response.resume().on('end', () => resolve(response.statusCode === 200)))
+    })
+  const sockets = server.sockets()
+  await until('it is ready', isWell)
+  await abuse(t.random, server.port, Object.values(tlsKinds)) // opens what the database keeps open
+  await until('nobody is there', () => server.sockets() === sockets, { timeoutMs: 10_000 * slowness })
+  const descriptors = server.descriptors()
+  const residentBytes = []
+  for (let round = 0; round < (t.rounds ?? roundsByDefault); round++) {
+    await abuse(t.random, server.port, Object.values(tlsKinds))
+    await settle(server, descriptors)
+    await until('it is ready', isWell)
+    residentBytes.push(server.residentBytes())
+  }
+  assertStable(t, residentBytes)
+  const { code } = await server.stop()
+  if (code !== 0) throw new Error(`the stop ended with ${code}: ${server.errors}`)
+}
+
+/** More connections than the process may have descriptors: those that find none end, and nothing else does. */
+const outOfDescriptors = async (t) => {
+  const server = await startServer(t, { data: await makeDirectory(t), wrap: ['prlimit', '--nofile=64:64'] })
+  const journal = new Journal(storeId)
+  const pusher = new WsPusher({ journal, random: t.random, name: 'the one that was there before' })
+  const running = pusher.run(server.port)
+  await until('some pushes', () => pusher.acknowledged > 10)
+  const descriptors = server.descriptors()
+  let ended = 0
+  const crowd = []
+  for (let i = 0; i < 100; i++) {
+    const peer = await connect(server.port)
+    void peer.ended.then(() => ended++)
+    crowd.push(peer)
+  }
+  await until('those that find no descriptor end', () => ended >= 100 - 64)
+  const before = pusher.acknowledged
+  await until('more pushes', () => pusher.acknowledged > before + 10)
+  for (const { socket } of crowd) socket.destroy()
+  await until('the crowd is gone', () => server.descriptors() <= descriptors)
+  const { status } = await server.get('/readyz')
+  if (status !== 200) throw new Error(`/readyz: ${status}`)
+  pusher.stop()
+  await running
+  const { events, backendId } = await pullAll({ port: server.port, storeId })
+  journal.check(events, backendId)
+}
+
 export const tests = [
-  { name: 'hundreds of peers that break off anywhere disturb nobody and leave nothing behind', run },
+  { name: 'with more connections than descriptors the others go on, and so does everything afterwards', run: outOfDescriptors },
+  { name: 'hundreds of peers that break off anywhere disturb nobody and leave nothing behind', run: disturbNobody },
+  { name: 'hundreds of peers that break off anywhere in TLS leave nothing behind', run: overTls },
 ]

@@ -7,7 +7,8 @@ import net from 'node:net'
 
 import { until, within } from '../lib/runner.mjs'
 import { makeDirectory, sanitizer, slowness, sluiceBinary, startServer } from '../lib/server.mjs'
-import { httpRequest, pullAll, syncPath } from '../lib/sync_cf.mjs'
+import { ConnectionLost, httpRequest, openWsClient, pullAll, syncPath } from '../lib/sync_cf.mjs'
+import { plainEvents } from './lib/events.mjs'
 import { Journal } from './lib/journal.mjs'
 import { HttpPusher, WsPusher } from './lib/pusher.mjs'
 
@@ -122,6 +123,47 @@ const drainTimeout = async (t) => {
   if (code !== 0) throw new Error(`it ended with ${code}`)
   if (performance.now() - stoppedAt > 3000 * slowness) throw new Error('it took longer than its drain timeout')
   await closed
+}
+
+/** Another program holds the database for longer than a stop may take, and pushes wait for it. */
+const heldDatabase = async (t) => {
+  const server = await startServer(t, { data: await makeDirectory(t), flags: ['--drain-timeout', '300ms'] })
+  const hold = `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()`
+  const holder = spawn('python3', ['-c', hold, `${server.data}/sluice.db`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.after(() => holder.kill())
+  await once(holder.stdout, 'data')
+  const client = await openWsClient({ port: server.port, storeId: 'held' })
+  const pushed = client.push(plainEvents({ count: 1, parent: 0, argsBytes: 10 })).catch((error) => error)
+  await client.ping() // the push has been read
+  const { code } = await server.stop()
+  if (code !== 0) throw new Error(`it ended with ${code}`)
+  if (!/without waiting for a commit/.test(server.errors)) throw new Error(`it waited for the disk: ${server.errors}`)
+  if (!((await pushed) instanceof ConnectionLost)) throw new Error('the push was answered')
+}
+
+/** Whoever starts it may have closed the standard descriptors: nothing else may then sit in their place. */
+const closedDescriptors = async (t) => {
+  for (const closed of ['<&-', '2>&-', '<&- 2>&-']) {
+    const server = await startServer(t, {
+      data: await makeDirectory(t),
+      wrap: ['sh', '-c', `exec "$0" "$@" ${closed}`],
+    })
+    const journal = new Journal('closed descriptors')
+    const pusher = new WsPusher({ journal, random: t.random, name: 'ws' })
+    const running = pusher.run(server.port)
+    await httpRequest({ port: server.port, method: 'POST', path: syncPath('a', 'http'), body: 'refused, and logged' })
+    await until('some pushes', () => pusher.acknowledged > 10)
+    const { code, signal } = await server.stop()
+    if (code !== 0) throw new Error(`${closed}: it ended with ${code ?? signal}`)
+    await running
+    const again = await startServer(t, { data: server.data })
+    await checkAll(again.port, [journal])
+  }
 }
 
 /**
@@ -251,6 +293,8 @@ export const tests = [
   { name: 'asked to stop under load, it ends in time, everybody is told, and what was acknowledged is there', run: underLoad },
   { name: 'a second signal ends a server that waits for what is under way', run: secondSignal },
   { name: 'what does not end by itself is cut after the drain timeout', run: drainTimeout },
+  { name: 'a commit that does not end does not keep a stop waiting', run: heldDatabase },
+  { name: 'a server whose standard descriptors were closed works, and ends in order', run: closedDescriptors },
   { name: 'with a passed listening socket, clients that push over HTTP do not notice restarts', run: restartsUnnoticed },
   { name: 'with a passed listening socket, clients that poll over HTTP do not notice restarts', run: pollersUnnoticed },
 ]

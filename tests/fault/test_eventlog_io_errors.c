@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -464,6 +465,64 @@ static void a_failed_checkpoint_is_counted_and_loses_nothing(void **state)
     fixture_deinit(&fixture);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    char data[4096];
+    FILE *in = fopen(from, "rb");
+    FILE *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    size_t bytes = 0;
+    while ((bytes = fread(data, 1, sizeof data, in)) > 0) {
+        assert_int_equal(fwrite(data, 1, bytes, out), bytes);
+    }
+    assert_int_equal(fclose(in), 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* Copies a file of one log into the directory of another. */
+static void copy_between(const struct log_fixture *from, const char *name,
+                         const struct log_fixture *to, const char *new_name)
+{
+    char source[128];
+    (void)snprintf(source, sizeof source, "%s", fixture_path(from, name));
+    copy_file(source, fixture_path(to, new_name));
+}
+
+/* A process can be killed when its last commit is written and not synced yet. The next one finds
+ * the commit all the same, serves it, and acknowledges it to whoever sends it again; then the power
+ * fails. */
+static void what_a_killed_process_had_written_is_durable_before_it_is_served(void **state)
+{
+    (void)state;
+    struct log_fixture killed;
+    struct log_fixture next;
+    struct slice store = SLICE("store");
+    vfs_fault_arm(VFS_FAULT_POWER, ULONG_MAX, false);
+    fixture_init(&next, LOG_SQLITE);
+    fixture_init(&killed, LOG_SQLITE);
+    killed.vfs = VFS_FAULT_NAME;
+    assert_int_equal(fixture_open(&killed, NULL), SLUICE_OK);
+    assert_int_equal(fixture_append_range(&killed, store, 1, 3), SLUICE_OK);
+    copy_between(&killed, "sluice.db-wal.synced", &next, "sluice.db-wal.synced");
+    assert_int_equal(fixture_append_range(&killed, store, 4, 4), SLUICE_OK);
+    copy_between(&killed, "sluice.db", &next, "sluice.db");
+    copy_between(&killed, "sluice.db-wal", &next, "sluice.db-wal");
+    copy_between(&killed, "sluice.db.synced", &next, "sluice.db.synced");
+    fixture_deinit(&killed);
+
+    next.vfs = VFS_FAULT_NAME;
+    assert_int_equal(fixture_open(&next, NULL), SLUICE_OK);
+    assert_int_equal(fixture_info(&next, store).event_count, 4);
+    vfs_fault_arm(VFS_FAULT_POWER, 1, true);
+    fixture_close(&next);
+    vfs_fault_disarm();
+    vfs_fault_cut_power(fixture_path(&next, "sluice.db"));
+    assert_int_equal(fixture_open(&next, NULL), SLUICE_OK);
+    assert_int_equal(fixture_info(&next, store).event_count, 4);
+    fixture_deinit(&next);
+}
+
 int main(void)
 {
     vfs_fault_register();
@@ -476,6 +535,7 @@ int main(void)
         cmocka_unit_test(each_allocation_may_find_no_memory),
         cmocka_unit_test(a_full_disk_refuses_pushes_and_goes_on_serving_pulls),
         cmocka_unit_test(a_failed_checkpoint_is_counted_and_loses_nothing),
+        cmocka_unit_test(what_a_killed_process_had_written_is_durable_before_it_is_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

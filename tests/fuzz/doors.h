@@ -16,7 +16,7 @@
 static inline void doors_find_args(struct slice query, struct arena *arena, struct slice *args)
 {
     struct slice encoded;
-    if (!http_query_find(query, "args", &encoded) ||
+    if (http_query_find(query, "args", &encoded) != 1 ||
         json_parameter_decode(encoded, arena, args) != SLUICE_OK) {
         *args = SLICE("");
     }

@@ -65,22 +65,22 @@ closesWith(
 closesWith(
   'an announced length of 2^63-1',
   1009,
-  /limit/,
+  /--message-bytes-max/,
   buildFrame(OP.text, '', { announce: (1n << 63n) - 1n, lengthBytes: 8 }),
 )
 closesWith(
   'an announced length of 16 MiB and a byte',
   1009,
-  /limit/,
+  /--message-bytes-max/,
   buildFrame(OP.text, '', { announce: 16 * MIB + 1, lengthBytes: 8 }),
 )
 closesWith(
   'an announced binary length of 1 GiB',
   1009,
-  /limit/,
+  /--message-bytes-max/,
   buildFrame(OP.binary, '', { announce: 1024 * MIB, lengthBytes: 8 }),
 )
-closesWith('fragments that grow over the limit', 1009, /limit/, [
+closesWith('fragments that grow over the limit', 1009, /--message-bytes-max/, [
   buildFrame(OP.text, 'x'.repeat(10), { fin: false }),
   buildFrame(OP.continuation, '', { announce: 16 * MIB - 9, lengthBytes: 8 }),
 ])

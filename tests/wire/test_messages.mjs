@@ -10,6 +10,7 @@ import {
   eventText,
   newStore,
   outcome,
+  pushOverHttp,
   pullPayload,
   pushPayload,
   requestText,
@@ -284,6 +285,13 @@ refuses(
   dies(/storeId/),
 )
 refuses(
+  'a Ping of another store than the URL names',
+  requestText(1, 'SyncHttpRpc.Ping', '{"storeId":"another"}'),
+  dies(/storeId/),
+  ['HTTP'],
+)
+refuses('a Ping without a store', requestText(1, 'SyncHttpRpc.Ping', 'null'), dies(/payload/), ['HTTP'])
+refuses(
   'a Push to another store than the URL names',
   ({ prefix }) => requestText(1, `${prefix}.Push`, pushPayload('bystander', [eventText({ seq: 1 })])),
   dies(/storeId/),
@@ -446,7 +454,19 @@ test('a refused batch stores nothing', async () => {
 // A Push whose text nests `depth` arrays and objects in all: message, payload, batch and event are
 // four of them.
 const nested = (depth) => push([eventText({ seq: 1, args: '['.repeat(depth - 4) + ']'.repeat(depth - 4) })])
-refuses('a nesting of 128 is good', nested(128), (message) => assert.ok(outcome(message).ok))
+refuses('args that nest 120 deep are good', nested(124), (message) => assert.ok(outcome(message).ok))
+refuses('args that nest 121 deep are refused', nested(125), fails(/args nests 121 .* limit is 120/))
+refuses('args that nest 124 deep are refused', nested(128), fails(/args nests 124 .* limit is 120/))
+test('what is admitted with the deepest args nests no deeper than 128 in a pull', async () => {
+  const depthOf = (value) =>
+    value !== null && typeof value === 'object' ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
+  const storeId = newStore('deep')
+  const args = '['.repeat(120) + ']'.repeat(120)
+  assert.ok((await pushOverHttp(server, storeId, [eventText({ seq: 1, args })])).exit.ok)
+  const body = requestText(1, 'SyncHttpRpc.Pull', pullPayload(storeId))
+  const response = await ask(server, 'POST', syncTarget(storeId), { body })
+  assert.equal(depthOf(response.json()), 127)
+})
 refuses('a nesting of 129 is refused', nested(129), isDefect(/nest|deep|128/))
 refuses('a nesting of 100,000 is refused', '['.repeat(100_000), isDefect(/nest|deep|128/))
 refuses('objects nested 129 deep', '{"a":'.repeat(129) + '1' + '}'.repeat(129), isDefect(/nest|deep|128/))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import tls from 'node:tls'
 import { HttpClient, buildRequest, syncTarget } from './lib/http.mjs'
-import { selfSignedCertificate, startServer, temporaryDirectory } from './lib/server.mjs'
+import { FREED_IS_FREE, selfSignedCertificate, startServer, temporaryDirectory, withServer } from './lib/server.mjs'
 import {
   Bystander,
   SyncSocket,
@@ -96,6 +96,38 @@ test('a reader that stops for a while gets all of it', async () => {
   assert.deepEqual(chunks.seqs, range(1, 16))
   assert.ok(chunks.events.every((event) => event.argsText === args))
   client.close()
+})
+
+test('what waits for peers that do not read is not encrypted for each of them ahead of time', async () => {
+  const flags = { 'log-level': 'error', 'tls-cert': cert, 'tls-key': key }
+  await withServer(
+    flags,
+    async (own) => {
+      const storeId = newStore('audience')
+      const pusher = await SyncSocket.open(own, storeId, { ca })
+      const args = JSON.stringify('x'.repeat(1_000_000))
+      assert.ok((await pusher.push(chain(0, 14, { args })).done()).ok) // what a push alone takes
+      const cursor = { backendId: (await pullOverHttp(own, storeId, { connect })).chunks.backendId, seq: 14 }
+      const audience = []
+      for (let i = 0; i < 25; i++) {
+        const socket = await SyncSocket.open(own, storeId, { ca })
+        const live = socket.pull({ cursor })
+        await live.until(() => live.caughtUp, 'the first page')
+        await socket.ping()
+        socket.ws.wire.socket.pause()
+        audience.push(socket)
+      }
+      const before = own.residentBytes()
+      assert.ok((await pusher.push(chain(14, 14, { args })).done()).ok)
+      await pusher.ping()
+      const grown = own.residentBytes() - before
+      assert.ok(grown < 150 * 2 ** 20, `25 peers that do not read cost ${grown} bytes`)
+      audience[0].ws.wire.socket.resume()
+      await audience[0].until(() => audience[0].log.at(-1).seqs?.at(-1) === 28, 'the events, once it reads')
+      ;[pusher, ...audience].forEach((socket) => socket.close())
+    },
+    { env: FREED_IS_FREE },
+  )
 })
 
 // ---- bytes at odd places ----

@@ -223,6 +223,30 @@ static void lines_of_threads_do_not_mix(void **state)
     }
 }
 
+/* A reader that has stopped reading must not hold up whoever logs: this test would not end. */
+static void lines_for_a_full_pipe_are_lost(void **state)
+{
+    (void)state;
+    int ends[2];
+    static char hostile[600]; /* control bytes are six bytes each in a line */
+    memset(hostile, 1, sizeof hostile);
+    assert_int_equal(pipe(ends), 0);
+    real_stderr = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < 1000; i++) {
+        LOG(LOG_WARN, "refused", LOG_TEXT_FIELD("store", slice_make(hostile, sizeof hostile)),
+            LOG_TEXT_FIELD("why", slice_make(hostile, sizeof hostile)), LOG_NUMBER_FIELD("i", i));
+    }
+    assert_true(read(ends[0], text, sizeof text) > 0);
+    LOG(LOG_INFO, "stopped", LOG_NUMBER_FIELD("count", 1));
+    dup2(real_stderr, STDERR_FILENO);
+    close(real_stderr);
+    close(ends[1]);
+    text[read(ends[0], text, sizeof text - 1)] = '\0';
+    close(ends[0]);
+    assert_text_after_date(" info stopped count=1\n");
+}
+
 #define log_test(name) cmocka_unit_test_setup(name, settings_as_at_the_start)
 
 int main(void)
@@ -238,6 +262,7 @@ int main(void)
         log_test(logging_never_changes_errno_and_survives_a_closed_stderr),
         log_test(without_memory_the_line_is_lost_and_nothing_else),
         log_test(lines_of_threads_do_not_mix),
+        log_test(lines_for_a_full_pipe_are_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,24 @@ static void what_decoding_took_counts_too(void **state)
     push_request_destroy(request);
 }
 
+static void what_came_is_counted_once(void **state)
+{
+    (void)state;
+    static char payload[10 * INFLIGHT_BYTES_MAX];
+    front->options.inflight_bytes_max = sizeof payload * 3 / 2;
+    struct push_request *request = NULL;
+    struct sluice_error error;
+    memset(payload, ' ', sizeof payload);
+    assert_int_equal(push_request_create(front, slice_make(payload, sizeof payload), SLICE("store"),
+                                         &request, &error),
+                     SLUICE_OK);
+    request->decided = note_decision;
+    assert_int_equal(push_request_submit(request, sync_core, &error), SLUICE_OK);
+    assert_in_range(front->inflight_bytes, sizeof payload, sizeof payload * 5 / 4);
+    push_request_destroy(request);
+    assert_int_equal(front->inflight_bytes, 0);
+}
+
 static void nothing_can_be_destroyed(void **state)
 {
     (void)state;
@@ -135,6 +153,7 @@ int main(void)
         TEST(it_is_decided_when_sync_has_decided),
         TEST(what_it_holds_counts_against_the_bound_until_it_goes),
         TEST(what_decoding_took_counts_too),
+        TEST(what_came_is_counted_once),
         TEST(nothing_can_be_destroyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,24 +87,31 @@ static void a_target_of_another_form_is_refused(void **state)
     }
 }
 
-static void the_first_parameter_of_a_name_is_found(void **state)
+static void the_first_parameter_of_a_name_is_found_and_how_many_there_are(void **state)
 {
     (void)state;
     static const struct {
-        const char *query, *value; /* of "key"; NULL when it is not there */
+        const char *query;
+        unsigned count;    /* of parameters named "key" */
+        const char *value; /* of the first */
     } rows[] = {
-        {"key=1", "1"},       {"a=0&key=1", "1"}, {"key=1&key=2", "1"}, {"key=1=2", "1=2"},
-        {"key=", ""},         {"key", ""},        {"a&key&b", ""},      {"&&key=%20+", "%20+"},
-        {"a=key&key=2", "2"}, {"", NULL},         {"&", NULL},          {"=key", NULL},
-        {"keys=1", NULL},     {"ke=1", NULL},     {"KEY=1", NULL},      {"k%65y=1", NULL},
-        {"akey=1", NULL},
+        {"key=1", 1, "1"},         {"a=0&key=1", 1, "1"}, {"key=1&key=2", 2, "1"},
+        {"key=1=2", 1, "1=2"},     {"key=", 1, ""},       {"key", 1, ""},
+        {"a&key&b", 1, ""},        {"", 0, NULL},         {"&&key=%20+", 1, "%20+"},
+        {"a=key&key=2", 1, "2"},   {"&", 0, NULL},        {"=key", 0, NULL},
+        {"keys=1", 0, NULL},       {"ke=1", 0, NULL},     {"KEY=1", 0, NULL},
+        {"akey=1", 0, NULL},       {"k%65y=1", 1, "1"},   {"%6b%65%79=1&key=2", 2, "1"},
+        {"key=1&k%65y&%", 2, "1"}, {"ke%79", 1, ""},      {"ke%7", 0, NULL},
+        {"ke%", 0, NULL},          {"key%00=1", 0, NULL}, {"%2", 0, NULL},
+        {"k%6", 0, NULL},          {"k%6zy=1", 0, NULL},
     };
     for (size_t row = 0; row < COUNT(rows); row++) {
         struct slice value = SLICE("untouched");
-        bool found = http_query_find(slice_of_string(rows[row].query), "key", &value);
-        assert_int_equal(found, rows[row].value != NULL);
+        struct slice query = exact_copy(rows[row].query);
+        assert_int_equal(http_query_find(query, "key", &value), rows[row].count);
         assert_slice(rows[row].query, value,
-                     slice_of_string(found ? rows[row].value : "untouched"));
+                     slice_of_string(rows[row].count > 0 ? rows[row].value : "untouched"));
+        free_copy(query);
     }
 }
 
@@ -185,7 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_target_is_split_into_path_and_query),
         cmocka_unit_test(a_target_of_another_form_is_refused),
-        cmocka_unit_test(the_first_parameter_of_a_name_is_found),
+        cmocka_unit_test(the_first_parameter_of_a_name_is_found_and_how_many_there_are),
         cmocka_unit_test(escapes_are_decoded_to_any_bytes),
         cmocka_unit_test(what_has_no_escapes_is_borrowed),
         cmocka_unit_test(a_bad_escape_is_refused),

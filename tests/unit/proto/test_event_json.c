@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -172,6 +173,29 @@ static void a_batch_holds_a_thousand_events_and_not_one_more(void **state)
     assert_string_equal(error.message, "batch has more than 1000 events; send fewer");
 }
 
+static enum sluice_status decode_nested(size_t depth, struct sluice_error *error)
+{
+    char args[512] = {0};
+    char text[1024];
+    memset(args, '[', depth);
+    memset(args + depth, ']', depth);
+    int bytes = snprintf(text, sizeof text, "[" EVENT_TEXT("%s") "]", args);
+    return decode(slice_make(text, (size_t)bytes), error);
+}
+
+/* A page adds up to seven levels, and must stay within the 128 that we read ourselves. */
+static void args_nest_120_deep_and_not_one_more(void **state)
+{
+    (void)state;
+    struct sluice_error error = {0};
+    assert_int_equal(decode_nested(ARGS_DEPTH_MAX, &error), SLUICE_OK);
+    assert_int_equal(decode_nested(ARGS_DEPTH_MAX + 1, &error), SLUICE_LIMIT);
+    assert_string_equal(error.message,
+                        "batch[0].args nests 121 arrays and objects; the limit is 120");
+    const char *shallow = "[" EVENT_TEXT("[[[[]],[[[]]],{\"a\":\"[[[[[\"}]]") "]";
+    assert_int_equal(decode(slice_of_string(shallow), &error), SLUICE_OK);
+}
+
 static void a_batch_that_does_not_fit_the_arena_says_so(void **state)
 {
     (void)state;
@@ -213,6 +237,7 @@ int main(void)
         TEST(unknown_fields_are_ignored),
         TEST(a_refusal_names_the_event_and_the_field),
         TEST(a_batch_holds_a_thousand_events_and_not_one_more),
+        TEST(args_nest_120_deep_and_not_one_more),
         TEST(a_batch_that_does_not_fit_the_arena_says_so),
         TEST(an_event_is_written_as_clients_read_it),
     };

@@ -156,7 +156,7 @@ static void numbers_bytes_durations_and_choices_are_understood(void **state)
         {"--event-bytes-max 64", FIELD(event_bytes_max), 64},
         {"--event-bytes-max 3K", FIELD(event_bytes_max), 3072},
         {"--message-bytes-max 2M", FIELD(message_bytes_max), 2u << 20},
-        {"--message-bytes-max 1G", FIELD(message_bytes_max), 1u << 30},
+        {"--message-bytes-max 1G --inflight-bytes-max 1G", FIELD(message_bytes_max), 1u << 30},
         {"--inflight-bytes-max 1024G", FIELD(inflight_bytes_max), 1ull << 40},
         {"--head-timeout 5", FIELD(head_timeout_ms), 5000},
         {"--head-timeout 5s", FIELD(head_timeout_ms), 5000},
@@ -282,12 +282,16 @@ static void a_certificate_and_its_key_go_together(void **state)
     assert_string_equal(read_options("--tls-key k.pem").tls_cert, "e.pem");
 }
 
-static void an_event_that_fits_into_no_message_is_refused(void **state)
+static void limits_that_contradict_each_other_are_refused(void **state)
 {
     (void)state;
     assert_refused("--event-bytes-max 2M --message-bytes-max 1M",
                    "--event-bytes-max 2097152 is more than --message-bytes-max 1048576: such an "
                    "event could not be pushed");
+    assert_refused(
+        "--inflight-bytes-max 16M --message-bytes-max 17M",
+        "--message-bytes-max 17825792 is more than --inflight-bytes-max 16777216: such a "
+        "message could not be received");
     assert_int_equal(read_options("--event-bytes-max 2M --message-bytes-max 2M").event_bytes_max,
                      2u << 20);
 }
@@ -338,7 +342,7 @@ int main(void)
         TEST(an_error_in_the_environment_names_the_variable),
         TEST(what_is_not_a_flag_is_refused),
         TEST(a_certificate_and_its_key_go_together),
-        TEST(an_event_that_fits_into_no_message_is_refused),
+        TEST(limits_that_contradict_each_other_are_refused),
         TEST(help_shows_each_flag_with_its_variable_and_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

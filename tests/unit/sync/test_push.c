@@ -507,6 +507,25 @@ static void refusals_from_inside_refusals_do_not_nest(void **state)
     assert_int_equal(world->stage.answers, 10000);
 }
 
+static void the_log_is_read_for_the_head_of_a_held_store_once(void **state)
+{
+    struct world *world = *state;
+    struct eventlog_stats before;
+    struct eventlog_stats after;
+    eventlog_stats(world->log, &before);
+    struct sync_store *store = sync_store_hold(world->sync, SLICE("store"));
+    assert_non_null(store);
+    assert_true(slice_equal(sync_store_id(store), SLICE("store")));
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_ok(push(world, i, i + 1, 1, 0), i + 1);
+    }
+    eventlog_stats(world->log, &after);
+    assert_int_equal(after.reads - before.reads, 1);
+    assert_int_equal(sync_stats(world->sync)->stores, 1);
+    sync_store_let_go(store);
+    assert_int_equal(sync_stats(world->sync)->stores, 0);
+}
+
 /* --- When the log fails --- */
 
 static void a_failed_commit_refuses_and_the_next_push_goes_on(void **state)
@@ -533,7 +552,7 @@ static void an_abandoned_push_is_passed_over_unless_its_turn_has_come(void **sta
     struct puller *onlooker = stage_pull(&world->stage, "store", true, NULL, 0);
     settle(world); /* the onlooker keeps the store in memory: the next push is decided at once */
     struct pusher *current = stage_push(&world->stage, "store", 1, 2, 1, 0);
-    struct pusher *waiting = stage_push(&world->stage, "store", 2, 3, 1, 0);
+    struct pusher *waiting = stage_push(&world->stage, "store", 1, 2, 1, 1);
     struct pusher *next = stage_push(&world->stage, "store", 2, 3, 1, 1);
     struct pusher *last = stage_push(&world->stage, "store", 3, 4, 1, 0);
     pusher_abandon(current);
@@ -548,21 +567,60 @@ static void an_abandoned_push_is_passed_over_unless_its_turn_has_come(void **sta
     assert_count(world, 3);
 }
 
-static void a_failed_commit_refuses_only_the_pushes_that_were_in_it(void **state)
+/* Pushes event 2 onto event 1, and holds its commit. */
+static struct pusher *push_and_hold(struct world *world)
+{
+    (void)push(world, 0, 1, 1, 0);
+    (void)stage_pull(&world->stage, "store", true, NULL, 0);
+    settle(world); /* the pull keeps the store in memory: the next push is decided at once */
+    backend_hold_commits(world->log);
+    struct pusher *held = stage_push(&world->stage, "store", 1, 2, 1, 0);
+    backend_await_held_commit(world->log);
+    return held;
+}
+
+static void pushes_that_follow_each_other_commit_in_one_transaction(void **state)
 {
     struct world *world = *state;
-    (void)push(world, 0, 1, 1, 0);
-    backend_fail(world->log, 2, 0, BACKEND_STORES_NOTHING); /* the second from here */
-    struct pusher *pushers[4];
-    for (size_t i = 0; i < 4; i++) {
-        pushers[i] = stage_push(&world->stage, "store", 1 + i, 2 + i, 1, 0);
+    enum { PUSHES = 10 };
+    struct pusher *pushers[PUSHES];
+    struct eventlog_stats before;
+    struct eventlog_stats after;
+    struct pusher *held = push_and_hold(world);
+    eventlog_stats(world->log, &before);
+    for (size_t i = 0; i < PUSHES; i++) {
+        pushers[i] = stage_push(&world->stage, "store", 2 + 2 * i, 3 + 2 * i, 2, 0);
     }
+    backend_release_commits(world->log);
     settle(world);
-    assert_ok(pushers[0], 2);
-    assert_int_equal(pushers[1]->status, SLUICE_STORAGE_IO);
-    assert_ahead(pushers[2], 2); /* its parent is not there */
-    assert_ahead(pushers[3], 2);
-    assert_count(world, 2);
+    eventlog_stats(world->log, &after);
+    assert_ok(held, 2);
+    for (size_t i = 0; i < PUSHES; i++) {
+        assert_ok(pushers[i], 4 + 2 * i);
+    }
+    assert_int_equal(after.transactions - before.transactions, 2);
+    assert_count(world, 2 + 2 * PUSHES);
+}
+
+static void pushes_that_follow_one_whose_commit_fails_are_decided_anew(void **state)
+{
+    struct world *world = *state;
+    struct pusher *pushers[3];
+    backend_fail(world->log, 2, 0, BACKEND_STORES_NOTHING); /* the second one: what is held */
+    struct pusher *held = push_and_hold(world);
+    for (size_t i = 0; i < 3; i++) {
+        pushers[i] = stage_push(&world->stage, "store", 2 + i, 3 + i, 1, 0);
+    }
+    backend_release_commits(world->log);
+    settle(world);
+    backend_fail(world->log, 0, 0, BACKEND_STORES_NOTHING);
+    assert_int_equal(held->status, SLUICE_STORAGE_IO);
+    for (size_t i = 0; i < 3; i++) {
+        assert_ahead(pushers[i], 1); /* its parent is not there */
+        assert_int_equal(pushers[i]->done_number, held->done_number + 1 + i);
+    }
+    assert_count(world, 1);
+    assert_ok(push(world, 1, 2, 1, 0), 2);
 }
 
 static void a_commit_that_failed_but_stored_its_events_is_found_out(void **state)
@@ -675,9 +733,11 @@ int main(void)
         TEST(many_stores_are_kept_apart_and_forgotten),
         TEST(an_answer_may_bring_the_next_push),
         TEST(refusals_from_inside_refusals_do_not_nest),
+        TEST(the_log_is_read_for_the_head_of_a_held_store_once),
         TEST(a_failed_commit_refuses_and_the_next_push_goes_on),
         TEST(an_abandoned_push_is_passed_over_unless_its_turn_has_come),
-        TEST(a_failed_commit_refuses_only_the_pushes_that_were_in_it),
+        TEST(pushes_that_follow_each_other_commit_in_one_transaction),
+        TEST(pushes_that_follow_one_whose_commit_fails_are_decided_anew),
         TEST(a_commit_that_failed_but_stored_its_events_is_found_out),
         TEST(what_is_found_out_late_reaches_live_pulls_too),
         TEST(a_store_that_cannot_be_read_refuses_its_pushes),

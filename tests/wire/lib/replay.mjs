@@ -284,6 +284,18 @@ class Replay {
     }
   }
 
+  // What was sent on another connection is read before: which of two sockets a server reads first is
+  // nobody's to say.
+  async readBefore(conn) {
+    const last = this.lastSender
+    this.lastSender = conn
+    if (last !== undefined && last !== conn && !last.over && !last.ws.wire.closed) {
+      const before = last.ws.pongs.length
+      last.ws.sendFrame(OP.ping, '')
+      await last.ws.wire.until(() => last.ws.pongs.length > before || last.ws.close, 'a pong')
+    }
+  }
+
   async send(line) {
     const conn = this.conns.get(line.conn)
     conn.sent++
@@ -291,6 +303,7 @@ class Replay {
     if (conn.over || unsent) {
       return
     }
+    await this.readBefore(conn)
     const binary = /^<binary \d+> /.exec(line.data)
     const text = this.substitute(binary ? line.data.slice(binary[0].length) : line.data)
     conn.ws.sendFrame(binary ? OP.binary : OP.text, text)

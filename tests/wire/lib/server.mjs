@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 export const SLUICE_BIN =
   process.env.SLUICE_BIN ?? fileURLToPath(new URL('../../../build/sluice', import.meta.url))
 
+export const IS_TSAN = fs.readFileSync(SLUICE_BIN).includes('__tsan_init')
+
 // Where memory is measured: a build with AddressSanitizer keeps what was freed, else.
 export const FREED_IS_FREE = {
   ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb=1`,

@@ -101,20 +101,31 @@ struct sluice_client_options {
     const char *tls_ca_path;             /* PEM file to trust instead of the system's, or NULL */
     bool tls_insecure;                   /* accept any certificate: for tests only */
 
-    uint64_t connect_timeout_ms; /* name, TCP, TLS and upgrade together; 10,000 */
-    uint64_t ping_interval_ms;   /* longest silence before the connection counts as lost; 10,000.
-                                    So long a lie can sluice_client_is_connected tell. */
-    uint64_t ping_timeout_ms;    /* of these, how long a ping waits for its answer; < interval;
-                                    5,000 */
-    uint64_t request_timeout_ms; /* a push or a page that the server owes; 60,000. Then the
-                                    connection is made anew and the request sent again. */
-    uint64_t
-        operation_timeout_ms;  /* how long a push, a ping or a pull that is not live waits without
-                                  a connection before it ends as OFFLINE; 30,000; SLUICE_NEVER */
-    uint64_t backoff_base_ms;  /* attempt n waits 0..base*2^n, evenly; 500 */
-    uint64_t backoff_cap_ms;   /* and never longer than this, unless Retry-After asks; 30,000 */
-    uint64_t poll_interval_ms; /* HTTP: between the requests of a live pull; 5,000 */
-    size_t message_bytes_max;  /* largest message taken from the server; 16 MiB */
+    /* Times, in milliseconds; none may be 0. */
+
+    /* Name, TCP, TLS and upgrade together; 10,000. */
+    uint64_t connect_timeout_ms;
+    /* The longest silence before the connection counts as lost; 10,000. So long
+     * sluice_client_is_connected may be wrong. */
+    uint64_t ping_interval_ms;
+    /* Of these, how long a ping waits for its answer; less than the interval; 5,000. */
+    uint64_t ping_timeout_ms;
+    /* How long the server may owe a push its answer, or a pull a page; 60,000. Then the connection
+     * is made anew and the request sent again. */
+    uint64_t request_timeout_ms;
+    /* How long a push, or a pull that is not live, waits without a connection before it ends as
+     * OFFLINE; 30,000; SLUICE_NEVER is possible. Refused access (UNAUTHORIZED) ends them at once.
+     */
+    uint64_t operation_timeout_ms;
+    /* After the n-th failure in a row (0, 1, …) the next attempt waits from 0 to base*2^n, evenly,
+     * but never longer than the cap, unless the server asks for it (Retry-After); 500 and 30,000.
+     */
+    uint64_t backoff_base_ms;
+    uint64_t backoff_cap_ms;
+    /* HTTP: between the requests of a live pull; 5,000. */
+    uint64_t poll_interval_ms;
+
+    size_t message_bytes_max; /* largest message taken from the server; 16 MiB */
 
     /* The backend id between runs: callbacks, or a file that is written anew when the id changes,
      * or neither (it is then learnt with every run). With an outbox the id is kept in that. */
@@ -173,7 +184,7 @@ sluice_client_connect(struct sluice_client *client,
 SLUICE_API bool sluice_client_is_connected(const struct sluice_client *client);
 
 /* Asks the server for a sign of life. `done` gets NULL and the round trip in milliseconds, or why
- * not. NO_MEMORY. */
+ * there is none: a ping waits for one attempt to connect, not longer. NO_MEMORY. */
 SLUICE_API enum sluice_status sluice_client_ping(
     struct sluice_client *client,
     void (*done)(void *user, const struct sluice_failure *failure, uint64_t round_trip_ms),
@@ -202,7 +213,8 @@ SLUICE_API enum sluice_status sluice_client_pull(struct sluice_client *client,
                                                  struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* Ends it: `ended` comes with CLOSED, unless it has come or is just coming for another reason;
- * pages may still come before that. Must not be called after `ended`. */
+ * pages may still come before that. Must not be called after `ended` has come: who cancels on
+ * another thread keeps the two apart. */
 SLUICE_API void sluice_pull_cancel(struct sluice_pull *pull);
 
 /* ---- push ---- */

@@ -5,9 +5,9 @@
  * of the new head (rebases them: new sequence numbers and parents, same order) and pushes them
  * again. All clients of a store end with the same log.
  *
- * The outbox is one SQLite file of one store. A file that another process has open is
- * STORAGE_LOCKED. Do not use sluice_client_push on a client with an outbox: it would compete with
- * it (INVALID).
+ * The outbox is one SQLite file of one store, with its write-ahead log and FILE.lock beside it. A
+ * file that another client or process has open is STORAGE_LOCKED. Do not use sluice_client_push on
+ * a client with an outbox: it would compete with it (INVALID).
  *
  * Numbers. A commit gets an id that never changes, 1, 2, 3 … in this outbox, and a sequence number
  * that may change until it is confirmed. */
@@ -75,7 +75,8 @@ struct sluice_outbox_callbacks {
     /* Called before the outbox notes it. So after a crash in between the last one comes again: a
      * program that keeps what it applies compares sequence numbers with what it has. */
     void (*advanced)(void *user, const struct sluice_advance *advance);
-    /* Called after the outbox has noted it, when an advance rebased something. */
+    /* Called after the outbox has noted it, when something has other numbers now: what an advance
+     * rebased, and what was committed while it was at work (then also without `rebases`). */
     void (*rebased)(void *user, const struct sluice_rebase *rebase);
     /* Something went wrong. With `halted` the outbox does nothing more before
      * sluice_client_outbox_reset or the next start; otherwise it tries again by itself. */

@@ -107,6 +107,24 @@ static bool take_byte(struct slice *text, char byte)
     return true;
 }
 
+/* What a clock shows, to the second; false when there is no such time. */
+static bool time_of(struct date date, unsigned hour, unsigned minute, unsigned second,
+                    int64_t *wall_ms)
+{
+    if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31 || hour > 23 ||
+        minute > 59 || second > 59) {
+        return false;
+    }
+    int64_t day = day_of_date(date);
+    struct date again = date_of_day(day);
+    if (again.day != date.day || again.month != date.month) {
+        return false; /* a day that the month does not have */
+    }
+    *wall_ms = YEAR_0_MS + (day + 60) * DAY_MS + (int64_t)hour * 3600000 + (int64_t)minute * 60000 +
+               (int64_t)second * 1000;
+    return true;
+}
+
 bool clock_parse_iso8601(struct slice text, int64_t *wall_ms)
 {
     struct date date;
@@ -114,6 +132,7 @@ bool clock_parse_iso8601(struct slice text, int64_t *wall_ms)
     unsigned minute;
     unsigned second;
     unsigned ms = 0;
+    int64_t whole_ms;
     if (!take_digits(&text, 4, &date.year) || !take_byte(&text, '-') ||
         !take_digits(&text, 2, &date.month) || !take_byte(&text, '-') ||
         !take_digits(&text, 2, &date.day) || !take_byte(&text, 'T') ||
@@ -129,16 +148,43 @@ bool clock_parse_iso8601(struct slice text, int64_t *wall_ms)
             weight /= 10;
         }
     }
-    if (!take_byte(&text, 'Z') || text.bytes > 0 || date.month < 1 || date.month > 12 ||
-        date.day < 1 || date.day > 31 || hour > 23 || minute > 59 || second > 59) {
+    if (!take_byte(&text, 'Z') || text.bytes > 0 ||
+        !time_of(date, hour, minute, second, &whole_ms)) {
         return false;
     }
-    int64_t day = day_of_date(date);
-    struct date again = date_of_day(day);
-    if (again.day != date.day || again.month != date.month) {
-        return false; /* a day that the month does not have */
-    }
-    *wall_ms = YEAR_0_MS + (day + 60) * DAY_MS + (int64_t)hour * 3600000 + (int64_t)minute * 60000 +
-               (int64_t)second * 1000 + ms;
+    *wall_ms = whole_ms + ms;
     return true;
+}
+
+/* "Nov " → 11 */
+static bool take_month(struct slice *text, unsigned *month)
+{
+    static const char NAMES[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    for (unsigned i = 0; text->bytes >= 4 && i < 12; i++) {
+        if (memcmp(text->data, NAMES + 3 * (size_t)i, 3) == 0 && text->data[3] == ' ') {
+            *text = slice_make(text->data + 4, text->bytes - 4);
+            *month = i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clock_parse_http_date(struct slice text, int64_t *wall_ms)
+{
+    struct date date = {0};
+    unsigned hour;
+    unsigned minute;
+    unsigned second;
+    if (text.bytes != 29) {
+        return false;
+    }
+    text = slice_make(text.data + 3, text.bytes - 3);
+    return take_byte(&text, ',') && take_byte(&text, ' ') && take_digits(&text, 2, &date.day) &&
+           take_byte(&text, ' ') && take_month(&text, &date.month) &&
+           take_digits(&text, 4, &date.year) && take_byte(&text, ' ') &&
+           take_digits(&text, 2, &hour) && take_byte(&text, ':') &&
+           take_digits(&text, 2, &minute) && take_byte(&text, ':') &&
+           take_digits(&text, 2, &second) && slice_equal(text, SLICE(" GMT")) &&
+           time_of(date, hour, minute, second, wall_ms);
 }

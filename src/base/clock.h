@@ -17,5 +17,8 @@ void clock_append_iso8601(struct buffer *buffer, int64_t wall_ms);
 /* Reads what clock_append_iso8601 writes; the fraction may have 0 to 9 digits, of which three
  * count. UTC ("Z") only. False leaves `*wall_ms` untouched. */
 bool clock_parse_iso8601(struct slice text, int64_t *wall_ms);
+/* Reads the date of an HTTP header, "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7; the two forms
+ * that are obsolete are not read). The day's name is not looked at. */
+bool clock_parse_http_date(struct slice text, int64_t *wall_ms);
 
 #endif

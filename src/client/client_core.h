@@ -147,6 +147,7 @@ struct core_push {
     uint64_t not_before_ms;   /* when the batch may be sent (again) */
     struct push_check *check; /* comparing the log with a batch whose answer was lost */
     bool internal;            /* the outbox's: waits for ever, and does not check */
+    bool withdrawn;           /* is not to be sent (again); ends when it is not with the server */
 };
 void client_core_push(struct client_core *core, struct core_push *push, uint64_t now_ms);
 

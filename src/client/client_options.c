@@ -145,10 +145,10 @@ static enum sluice_status check_numbers(const struct sluice_client_options *from
                          "backoff_base_ms must not be 0, nor greater than backoff_cap_ms");
     }
     if (from->connect_timeout_ms == 0 || from->request_timeout_ms == 0 ||
-        from->poll_interval_ms == 0) {
-        return error_set(
-            error, SLUICE_CONFIG,
-            "connect_timeout_ms, request_timeout_ms and poll_interval_ms must not be 0");
+        from->operation_timeout_ms == 0 || from->poll_interval_ms == 0) {
+        return error_set(error, SLUICE_CONFIG,
+                         "connect_timeout_ms, request_timeout_ms, operation_timeout_ms and "
+                         "poll_interval_ms must not be 0");
     }
     if (from->message_bytes_max < 1024 || from->message_bytes_max > (1u << 30)) {
         return error_set(error, SLUICE_CONFIG, "message_bytes_max must be from 1 KiB to 1 GiB");

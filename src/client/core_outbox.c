@@ -131,8 +131,9 @@ static void pull_ended(struct core_pull *pull, const struct sluice_failure *fail
     if (failure == NULL || failure->error.status == SLUICE_CLOSED) {
         return; /* it was closed, or is started anew */
     }
-    outbox->halted = true;
-    tell_failed(outbox, failure, true);
+    outbox->halted = failure->error.status == SLUICE_BACKEND_ID_MISMATCH;
+    outbox->start_not_before_ms = core_wait(outbox->core, outbox->failure_count++);
+    tell_failed(outbox, failure, outbox->halted);
 }
 
 /* ---- pushing ---- */
@@ -247,7 +248,7 @@ static void start_pull(struct core_outbox *outbox)
 static bool may_push(const struct core_outbox *outbox)
 {
     return outbox->pulling && !outbox->pushing && outbox->may_have_pending &&
-           outbox->pull.at_head && outbox->core->phase == CORE_UP;
+           outbox->pull.at_head && (core_polls(outbox->core) || outbox->core->phase == CORE_UP);
 }
 
 void core_outbox_step(struct client_core *core)
@@ -333,6 +334,7 @@ enum sluice_status client_core_outbox_reset(struct client_core *core, uint64_t n
         return status;
     }
     outbox->halted = false;
+    outbox->push.withdrawn = true; /* its numbers mean something else in another log */
     outbox->start_not_before_ms = 0;
     outbox->push_not_before_ms = 0;
     if (outbox->pulling) { /* begins anew when that has ended */

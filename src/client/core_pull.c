@@ -320,8 +320,9 @@ void core_pulls_lost(struct client_core *core)
         if (core_had_worked(core)) {
             pull->waits_since_ms = core->now_ms;
         }
+        /* Over HTTP a connection comes and goes between two requests; what was known stays true. */
+        pull->at_head = pull->at_head && core_polls(core) && pull->request_id == 0;
         forget_request(core, pull);
-        pull->at_head = false;
     }
 }
 

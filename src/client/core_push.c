@@ -247,6 +247,12 @@ void core_pushes_step(struct client_core *core, bool may_ask)
         }
         return;
     }
+    if (push->withdrawn) {
+        struct sluice_failure failure = {0};
+        (void)error_set(&failure.error, SLUICE_CLOSED, "the push was withdrawn");
+        end_push(core, &failure);
+        return;
+    }
     if (push->acknowledged_count == push->event_count) {
         end_push(core, NULL);
         return;

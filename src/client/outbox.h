@@ -7,9 +7,11 @@
  * head.
  *
  * Every function is one transaction and durable when it returns SLUICE_OK; otherwise nothing has
- * changed. Every function may be called from any thread, at the same time as another: an engine
- * locks. Errors: STORAGE_FULL, STORAGE_IO, STORAGE_CORRUPT, NO_MEMORY; the message names the file.
- */
+ * changed, but for this: an advance or a reset that failed on I/O may have been made (asking for it
+ * again does no harm), and a commit that failed may be there in the next run when the disk refused
+ * everything until then. Every function may be called from any thread, at the same time as another:
+ * an engine locks. Errors: STORAGE_FULL, STORAGE_IO, STORAGE_CORRUPT, NO_MEMORY; the message names
+ * the file. */
 #ifndef SLUICE_CLIENT_OUTBOX_H
 #define SLUICE_CLIENT_OUTBOX_H
 
@@ -43,10 +45,10 @@ struct outbox_batch {
 };
 
 struct outbox_advance {
-    size_t confirmed_count; /* pending events that are removed from the front; ≤ pending_count */
-    uint64_t upstream_head; /* the new one, ≥ the old one */
-    bool rebases;           /* renumber what is left on top of it (also what was committed since the
-                               merge was decided) */
+    size_t confirmed_count;  /* pending events that are removed from the front; ≤ pending_count */
+    uint64_t upstream_head;  /* the new one, ≥ the old one */
+    bool rebases;            /* what is left gets numbers on top of it. What was committed since the
+                                merge was decided does in any case. */
     struct slice backend_id; /* kept from now on; empty: leave it */
 };
 
@@ -65,7 +67,8 @@ struct outbox_ops {
     enum sluice_status (*read)(struct outbox *outbox, uint64_t after_seq_num,
                                size_t event_count_max, size_t bytes_max, struct arena *arena,
                                struct outbox_batch *out, struct sluice_error *error);
-    /* The log has grown. `*out` is what was renumbered; count 0: nothing. */
+    /* The log has grown. `*out` is what was renumbered; count 0: nothing. INVALID: it cannot be,
+     * with what is pending and the head; LIMIT: as above. */
     enum sluice_status (*advance)(struct outbox *outbox, const struct outbox_advance *advance,
                                   struct sluice_rebase *out, struct sluice_error *error);
     /* Another log: upstream head 0, no backend id, everything pending renumbered from 1. */

@@ -1,8 +1,7 @@
 /* refusal: see refusal.h. */
 #include "client/refusal.h"
 
-#include <stdio.h>
-
+#include "base/clock.h"
 #include "base/error.h"
 
 static bool is_redirect(int status)
@@ -25,16 +24,22 @@ bool refusal_by_head(const struct http_parser *answer)
            status == 503 || is_html(answer);
 }
 
-/* Retry-After in seconds (RFC 9110 10.2.3); a date is not read, since it means nothing without the
- * server's clock. */
+/* Retry-After (RFC 9110 10.2.3): seconds, or a date, which counts from the date of the answer
+ * itself, so that our clock need not be right. */
 static uint64_t retry_after_ms(const struct http_parser *answer)
 {
     unsigned long long seconds = 0;
+    int64_t until_ms;
+    int64_t now_ms;
     struct slice value = http_parser_header(answer, "retry-after");
-    if (value.data == NULL || !slice_to_u64(value, &seconds)) {
-        return 0;
+    if (slice_to_u64(value, &seconds)) {
+        return seconds > 86400 ? UINT64_C(86400000) : seconds * 1000;
     }
-    return seconds > 86400 ? UINT64_C(86400000) : seconds * 1000;
+    if (clock_parse_http_date(value, &until_ms) &&
+        clock_parse_http_date(http_parser_header(answer, "date"), &now_ms) && until_ms > now_ms) {
+        return (uint64_t)(until_ms - now_ms);
+    }
+    return 0;
 }
 
 void refusal_fill(const struct http_parser *answer, struct sluice_failure *out)

@@ -145,6 +145,25 @@ static void what_is_no_time_is_not_read(void **state)
     }
 }
 
+static void the_date_of_an_http_header_is_read(void **state)
+{
+    static const char *const NONSENSE[] = {"",
+                                           "Sun, 06 Nov 1994 08:49:37 UTC",
+                                           "Sun, 06 Now 1994 08:49:37 GMT",
+                                           "Sun, 31 Nov 1994 08:49:37 GMT",
+                                           "Sun, 06 Nov 1994 24:49:37 GMT",
+                                           "Sun  06 Nov 1994 08:49:37 GMT",
+                                           "Sunday, 06-Nov-94 08:49:37 GMT",
+                                           "Sun, 06 Nov 1994 08:49:37 GMTx"};
+    (void)state;
+    int64_t wall_ms = 0;
+    assert_true(clock_parse_http_date(SLICE("Sun, 06 Nov 1994 08:49:37 GMT"), &wall_ms));
+    assert_int_equal(wall_ms, 784111777000);
+    for (size_t i = 0; i < sizeof(NONSENSE) / sizeof(NONSENSE[0]); i++) {
+        assert_false(clock_parse_http_date(slice_of_string(NONSENSE[i]), &wall_ms));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +176,7 @@ int main(void)
         cmocka_unit_test(what_was_printed_is_read_again),
         cmocka_unit_test(fractions_of_any_length_are_read_to_the_millisecond),
         cmocka_unit_test(what_is_no_time_is_not_read),
+        cmocka_unit_test(the_date_of_an_http_header_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,13 @@ static void retry_after_is_honoured(void **state)
     assert_false(stage->opening);
     stage_wait(stage, 1);
     assert_true(stage->opening);
+    answer_upgrade(stage, "HTTP/1.1 429 Too Many Requests\r\n"
+                          "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                          "Retry-After: Sun, 06 Nov 1994 08:50:07 GMT\r\n\r\n");
+    stage_wait(stage, 29999);
+    assert_false(stage->opening);
+    stage_wait(stage, 1);
+    assert_true(stage->opening);
 }
 
 static void silence_ends_the_connection_within_the_ping_interval(void **state)

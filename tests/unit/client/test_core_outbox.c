@@ -370,6 +370,55 @@ static void over_http_a_push_is_followed_by_a_poll(void **state)
     assert_string_equal(stage_hear(&stage), "");
 }
 
+static void over_http_a_commit_is_pushed_at_once_although_no_connection_stands(void **state)
+{
+    (void)state;
+    stage_deinit(&stage);
+    attach("http://h/");
+    char body[2000];
+    stage_open(&stage);
+    (void)snprintf(body, sizeof(body),
+                   "[{\"_tag\":\"Chunk\",\"requestId\":\"1\",\"values\":[%s]}," STAGE_EXIT_OK "]",
+                   stage_page(0, 0, "NoMore"), 1u);
+    stage_answer(&stage, "200 OK", "", body);
+    stage_end(&stage);
+    (void)commit(1);
+    stage_open(&stage);
+    stage_expect(&stage, "SyncHttpRpc.Push");
+}
+
+static void an_error_that_stays_is_told_and_the_outbox_goes_on_trying(void **state)
+{
+    (void)state;
+    at_the_head();
+    for (unsigned id = 2; id <= 6; id++) {
+        stage_say(&stage, STAGE_EXIT_FAIL, id - 1, "{\"_tag\":\"UnknownError\",\"cause\":\"no\"}");
+        stage_wait(&stage, 0);
+        stage_expect(&stage, "SyncWsRpc.Pull");
+    }
+    stage_journal(&stage, "failed UNKNOWN\n");
+}
+
+static void a_reset_withdraws_the_push_that_waits_for_a_connection(void **state)
+{
+    (void)state;
+    at_the_head();
+    (void)commit(71);
+    stage_expect(&stage, "Push");
+    stage_cut(&stage, "reset");
+    assert_int_equal(client_core_outbox_reset(stage.core, stage.now_ms, NULL), SLUICE_OK);
+    stage_wait(&stage, 0);
+    stage_open(&stage);
+    stage_expect(&stage, "SyncWsRpc.Pull");
+    assert_string_equal(stage_hear(&stage), "");
+    stage_say(&stage,
+              "{\"_tag\":\"Chunk\",\"requestId\":\"3\",\"values\":[{\"batch\":[],\"pageInfo\":"
+              "{\"_tag\":\"NoMore\"},\"backendId\":\"b2\"}]}");
+    stage_expect(&stage, "Ack");
+    stage_expect(&stage, "\"value\":\"b2\"");
+    stage_journal(&stage, "disconnected OFFLINE\nconnected\nbackend id b2\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -389,6 +438,9 @@ int main(void)
         TEST(an_error_of_the_server_is_told_and_tried_again),
         TEST(the_next_run_goes_on_where_the_last_one_was),
         TEST(over_http_a_push_is_followed_by_a_poll),
+        TEST(over_http_a_commit_is_pushed_at_once_although_no_connection_stands),
+        TEST(an_error_that_stays_is_told_and_the_outbox_goes_on_trying),
+        TEST(a_reset_withdraws_the_push_that_waits_for_a_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

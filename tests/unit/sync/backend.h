@@ -26,6 +26,9 @@ enum backend_failure {
 void backend_fail(struct eventlog *eventlog, unsigned commits_one_in, unsigned reads_one_in,
                   enum backend_failure failure);
 
+/* Only the simulated one: a store's events, as they are now. */
+const struct event *backend_log(struct eventlog *eventlog, struct slice store_id, size_t *count);
+
 /* Only the threaded one: commits wait at a gate from hold to release. */
 void backend_hold_commits(struct eventlog *eventlog);
 void backend_await_held_commit(struct eventlog *eventlog);

@@ -307,3 +307,10 @@ void backend_fail(struct eventlog *eventlog, unsigned commits_one_in, unsigned r
     eventlog->reads_one_in = reads_one_in;
     eventlog->failure = failure;
 }
+
+const struct event *backend_log(struct eventlog *eventlog, struct slice store_id, size_t *count)
+{
+    const struct sim_store *store = find_store(eventlog, store_id);
+    *count = store->event_count;
+    return store->events;
+}

@@ -124,8 +124,8 @@ struct eventlog_probe {
     struct eventlog_probe *next; /* private */
 };
 
-/* Loop thread. Each takes the request until its done. Appends are made in the order in which they are
- * submitted: one may continue where one that is not done yet will end, and is INVALID when that
+/* Loop thread. Each takes the request until its done. Appends are made in the order in which they
+ * are submitted: one may continue where one that is not done yet will end, and is INVALID when that
  * fails. */
 void eventlog_submit_append(struct eventlog *eventlog, struct eventlog_append *append);
 void eventlog_submit_read(struct eventlog *eventlog, struct eventlog_read *read);

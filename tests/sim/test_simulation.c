@@ -26,8 +26,9 @@
 #endif
 
 #define CLIENTS_MAX 5u
-#define WHOLE_MS_MAX 300000u /* how long the clients may take to agree on a network that is whole  \
-                              */
+#define WHOLE_MS_MAX                                                                               \
+    300000u /* how long the clients may take to agree on a network that is whole                   \
+             */
 
 /* What goes wrong, each in so many of a hundred faults. */
 struct profile {

@@ -261,10 +261,10 @@ static size_t run_seed(uint64_t seed, const struct profile *profile)
     check_log(&run);
     size_t log_count = 0;
     (void)sim_server_log(run.server, &log_count);
+    sim_server_destroy(run.server); /* its connections still have the clients' links */
     for (unsigned i = 0; i < run.client_count; i++) {
         sim_client_destroy(run.clients[i]);
     }
-    sim_server_destroy(run.server);
     sim_net_destroy(run.net);
     sim_deinit(&run.sim);
     current = NULL;

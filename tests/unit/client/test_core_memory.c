@@ -12,7 +12,7 @@
 #include "../base/failing_alloc.h"
 #include "client/outbox_memory.h"
 #include "core_stage.h"
-#include "sim_server.h"
+#include "model_server.h"
 
 static unsigned succeeds; /* allocations of the core that succeed before the one that fails */
 static bool failed;       /* it has failed */
@@ -143,7 +143,7 @@ static void every_allocation_of_polling_may_fail(void **state)
 
 /* ---- the same with an outbox, and a server that keeps a log ---- */
 
-static struct sim_server server;
+static struct model_server server;
 static uint64_t applied_seq_num;
 
 static uint64_t no_random(void *user)
@@ -184,19 +184,19 @@ static void commit_one(struct outbox *outbox)
 }
 
 /* What both sides have to say to each other now. */
-static void exchange(struct stage *stage, struct sim_conn *conn)
+static void exchange(struct stage *stage, struct model_conn *conn)
 {
     if (stage->opening) {
         stage->opening = false;
         stage->open = true;
-        sim_conn_close(conn);
-        sim_conn_open(&server, conn);
+        model_conn_close(conn);
+        model_conn_open(&server, conn);
         entering();
         client_core_opened(stage->core, stage->now_ms);
         leaving();
     }
     while (stage->open && (stage->sent.bytes > 0 || conn->out.bytes > 0)) {
-        sim_conn_feed(&server, conn, stage->sent.data, stage->sent.bytes);
+        model_conn_feed(&server, conn, stage->sent.data, stage->sent.bytes);
         buffer_clear(&stage->sent);
         if (conn->out.bytes > 0) {
             stage_bytes(stage, buffer_slice(&conn->out));
@@ -213,7 +213,7 @@ static bool follow_with_an_outbox(void)
     failed = false;
     seen = 0;
     applied_seq_num = 0;
-    sim_server_init(&server, no_random, NULL);
+    model_server_init(&server, no_random, NULL);
     stage_init(&stage, "ws://h/");
     stage_start(&stage);
     stage_reserve(&stage);
@@ -239,7 +239,7 @@ static bool follow_with_an_outbox(void)
     stage.entering = NULL;
     stage.leaving = NULL;
     stage_deinit(&stage);
-    sim_server_deinit(&server);
+    model_server_deinit(&server);
     outbox->ops->destroy(outbox);
     return failed;
 }

@@ -239,7 +239,8 @@ test('each door can be switched off without the others', async () => {
   }
 })
 
-// Another program has the database's write lock, so that the first push stays under way and the second waits.
+// Another program has the database's write lock, so that the first push stays under way. The second is the first
+// again with one event more: it is compared with the log, so it waits its turn, and then it would be taken.
 test('a push whose connection was cut before its turn came is passed over, at every HTTP door', async () => {
   for (const [path, request] of Object.entries({
     '/s2': (events) => ['/s2', pushBody('locked', events)],
@@ -250,8 +251,8 @@ test('a push whose connection was cut before its turn came is passed over, at ev
     const own = await startServer({ 'drain-timeout': '100ms' }, { data })
     await fill(own, '/s2', 'locked', chain(0, 1))
     const lock = await lockDatabase(data)
-    for (const head of [1, 2]) {
-      const [target, body] = request(chain(head, 1))
+    for (const count of [1, 2]) {
+      const [target, body] = request(chain(1, count))
       const client = await HttpClient.connect(own)
       client.send('POST', target, { body })
       await ask(own, 'HEAD', '/s2') // what was sent before has been read

@@ -1,0 +1,10 @@
+// The client against servers: fakes that misbehave, Sluice, and the reference backend.
+//
+//     node tests/client/run.mjs [--only TEXT] [--seed N]
+//
+// SLUICE_BUILD names the build folder whose client_driver and sluice are used, by default build.
+
+import { runTests } from '../lib/runner.mjs'
+import { tests as pulls } from './pulls.mjs'
+
+await runTests([...pulls])

@@ -9,5 +9,6 @@ import { tests as http } from './http.mjs'
 import { tests as network } from './network.mjs'
 import { tests as pulls } from './pulls.mjs'
 import { tests as pushes } from './pushes.mjs'
+import { tests as servers } from './servers.mjs'
 
-await runTests([...pulls, ...pushes, ...http, ...network])
+await runTests([...pulls, ...pushes, ...http, ...network, ...servers])

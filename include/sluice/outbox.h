@@ -78,8 +78,10 @@ struct sluice_outbox_callbacks {
     /* Called after the outbox has noted it, when something has other numbers now: what an advance
      * rebased, and what was committed while it was at work (then also without `rebases`). */
     void (*rebased)(void *user, const struct sluice_rebase *rebase);
-    /* Something went wrong. With `halted` the outbox does nothing more before
-     * sluice_client_outbox_reset or the next start; otherwise it tries again by itself. */
+    /* Something went wrong; the outbox tries again by itself. Not so with `halted`: then it does
+     * nothing more before sluice_client_outbox_reset or the next start. That is for
+     * BACKEND_ID_MISMATCH, and for INVALID: the server gives back a commit with other args than it
+     * was pushed with. */
     void (*failed)(void *user, const struct sluice_failure *failure, bool halted);
 };
 

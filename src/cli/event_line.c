@@ -69,7 +69,7 @@ static enum sluice_status read_text(struct slice raw, const char *key, size_t by
                                     struct sluice_error *error)
 {
     struct slice text = SLICE_EMPTY;
-    if (raw.bytes < 2 || raw.data[0] != '"') {
+    if (raw.data == NULL || raw.bytes < 2 || raw.data[0] != '"') {
         return error_set(error, SLUICE_INVALID, "%s is missing, or no text", key);
     }
     enum sluice_status status =

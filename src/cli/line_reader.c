@@ -49,17 +49,14 @@ static enum line_result read_more(struct line_reader *reader, struct sluice_erro
     reader->taken = 0;
     char *room = buffer_reserve(&reader->bytes, READ_BYTES);
     if (room == NULL) {
-        enum sluice_status status = buffer_status(&reader->bytes);
-        status = error_set(error, status, "line %llu has more than %zu bytes",
-                           (unsigned long long)reader->line_number + 1,
-                           reader->bytes.bytes_max - READ_BYTES);
+        (void)error_set(error, buffer_status(&reader->bytes), "line %llu has more than %zu bytes",
+                        (unsigned long long)reader->line_number + 1,
+                        reader->bytes.bytes_max - READ_BYTES);
         return LINE_FAILED;
     }
     ssize_t got = read(reader->fd, room, READ_BYTES);
     if (got < 0 && errno != EINTR && errno != EAGAIN) {
-        enum sluice_status status =
-            error_set(error, SLUICE_IO, "cannot read the input: %s", strerror(errno));
-        (void)status;
+        (void)error_set(error, SLUICE_IO, "cannot read the input: %s", strerror(errno));
         return LINE_FAILED;
     }
     if (got == 0) {

@@ -2,7 +2,6 @@
 #include "cli/outcome.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,13 +38,9 @@ int outcome_of_failure(const char *verb, const struct sluice_failure *failure)
     return outcome_of_error(verb, &failure->error);
 }
 
-int outcome_print(const char *verb, const char *format, ...)
+int outcome_print(const char *verb, const char *answer)
 {
-    va_list values;
-    va_start(values, format);
-    bool failed = vprintf(format, values) < 0;
-    va_end(values);
-    if (fflush(stdout) != 0 || failed) {
+    if (fputs(answer, stdout) < 0 || fflush(stdout) != 0) {
         (void)fprintf(stderr, "sluice %s: cannot write to standard output: %s\n", verb,
                       strerror(errno));
         return OUTCOME_FAILED;

@@ -3,7 +3,6 @@
 #ifndef SLUICE_CLI_OUTCOME_H
 #define SLUICE_CLI_OUTCOME_H
 
-#include "base/error.h"
 #include "sluice/client.h"
 
 enum outcome {
@@ -23,6 +22,6 @@ int outcome_of_failure(const char *verb, const struct sluice_failure *failure);
 
 /* Prints a verb's answer on standard output. Returns the exit code: what cannot be written is a
  * failure. */
-int outcome_print(const char *verb, const char *format, ...) SLUICE_PRINTF(2, 3);
+int outcome_print(const char *verb, const char *answer);
 
 #endif

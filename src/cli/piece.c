@@ -96,8 +96,8 @@ static enum line_result read_line(struct piece *piece, int timeout_ms)
     enum sluice_status status = add_line(piece, line, &why);
     if (status != SLUICE_OK) {
         piece->has_failed = true;
-        status = error_set(&piece->error, status, "line %llu: %s",
-                           (unsigned long long)piece->reader.line_number, why.message);
+        (void)error_set(&piece->error, status, "line %llu: %s",
+                        (unsigned long long)piece->reader.line_number, why.message);
         return LINE_FAILED;
     }
     return LINE_READ;

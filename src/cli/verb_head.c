@@ -1,4 +1,6 @@
 /* verb_head: `sluice head`: the sequence number of a store's last event. */
+#include <stdio.h>
+
 #include "cli/pulling.h"
 #include "cli/verbs.h"
 
@@ -29,7 +31,10 @@ int verb_head(int argument_count, char **arguments)
         code = pulling_run(&session, &options, &pulled);
         client_session_close(&session);
         if (code == OUTCOME_DONE) {
-            code = outcome_print(verb.name, "%llu\n", (unsigned long long)pulled.head_seq_num);
+            char answer[32];
+            (void)snprintf(answer, sizeof(answer), "%llu\n",
+                           (unsigned long long)pulled.head_seq_num);
+            code = outcome_print(verb.name, answer);
         }
     }
     return code;

@@ -1,4 +1,6 @@
 /* verb_ping: `sluice ping`: whether a server answers, and how soon. */
+#include <stdio.h>
+
 #include "cli/client_session.h"
 #include "cli/verbs.h"
 
@@ -54,8 +56,10 @@ static int ping(struct client_session *session)
     }
     int code = client_session_outcome(session, has_failed ? &failure : NULL);
     if (code == OUTCOME_DONE) {
-        code = outcome_print(session->verb->name, "answered in %llu ms\n",
-                             (unsigned long long)pinging.round_trip_ms);
+        char answer[64];
+        (void)snprintf(answer, sizeof(answer), "answered in %llu ms\n",
+                       (unsigned long long)pinging.round_trip_ms);
+        code = outcome_print(session->verb->name, answer);
     }
     return code;
 }

@@ -85,10 +85,30 @@ static enum sluice_status check_numbers(const struct sluice_event *event, size_t
     return SLUICE_OK;
 }
 
+static enum sluice_status check_args(struct slice args, size_t index, struct sluice_error *error)
+{
+    struct sluice_error detail = {0};
+    struct json_reader reader;
+    enum sluice_status status = json_validate(args, &detail);
+    if (status == SLUICE_NO_MEMORY) {
+        return error_set(error, status, "out of memory for checking an event");
+    }
+    if (status != SLUICE_OK) {
+        return error_set(error, SLUICE_INVALID, "events[%zu].args: %s", index, detail.message);
+    }
+    json_reader_init(&reader, args);
+    (void)json_skip(&reader, NULL);
+    if (reader.skipped_depth > ARGS_DEPTH_MAX) {
+        return error_set(error, SLUICE_INVALID,
+                         "events[%zu].args nests %u arrays and objects; the limit is %u", index,
+                         reader.skipped_depth, ARGS_DEPTH_MAX);
+    }
+    return SLUICE_OK;
+}
+
 enum sluice_status client_event_check(const struct sluice_event *event, size_t index,
                                       bool with_numbers, struct sluice_error *error)
 {
-    struct sluice_error detail = {0};
     enum sluice_status status = check_text(event->name, index, "name", error);
     if (status == SLUICE_OK && event->name.bytes == 0) {
         status = error_set(error, SLUICE_INVALID, "events[%zu].name is empty", index);
@@ -102,17 +122,7 @@ enum sluice_status client_event_check(const struct sluice_event *event, size_t i
     if (status == SLUICE_OK && with_numbers) {
         status = check_numbers(event, index, error);
     }
-    if (status != SLUICE_OK) {
-        return status;
-    }
-    status = json_validate(slice_of_text(event->args), &detail);
-    if (status == SLUICE_NO_MEMORY) {
-        return error_set(error, status, "out of memory for checking an event");
-    }
-    if (status != SLUICE_OK) {
-        return error_set(error, SLUICE_INVALID, "events[%zu].args: %s", index, detail.message);
-    }
-    return SLUICE_OK;
+    return status == SLUICE_OK ? check_args(slice_of_text(event->args), index, error) : status;
 }
 
 enum sluice_status client_event_same(const struct sluice_event *a, const struct sluice_event *b,

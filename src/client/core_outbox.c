@@ -30,6 +30,7 @@ struct core_outbox {
     uint64_t upstream_head;
     uint64_t acknowledged_seq_num; /* need not be pushed again, up to here */
     uint64_t generation;           /* of the push under way */
+    uint64_t differs_seq_num;      /* where the log last had something else than what was pending */
     uint64_t push_not_before_ms;
     uint64_t start_not_before_ms;
     unsigned failure_count;
@@ -114,6 +115,9 @@ static enum sluice_status take_page(struct core_pull *pull, const struct sluice_
     }
     outbox->upstream_head = result.upstream_head;
     outbox->push_not_before_ms = 0;
+    if (result.rebases) {
+        outbox->differs_seq_num = page->events[result.confirmed_count].seq_num;
+    }
     if (result.rebases || outbox->acknowledged_seq_num < outbox->upstream_head) {
         outbox->acknowledged_seq_num = outbox->upstream_head;
     }
@@ -138,6 +142,26 @@ static void pull_ended(struct core_pull *pull, const struct sluice_failure *fail
 
 /* ---- pushing ---- */
 
+static void halt(struct core_outbox *outbox, const struct sluice_failure *failure)
+{
+    outbox->halted = true;
+    if (outbox->pulling) {
+        client_core_pull_cancel(outbox->core, &outbox->pull, outbox->core->now_ms);
+    }
+    tell_failed(outbox, failure, true);
+}
+
+/* Whether the server has acknowledged an event, but gives another one in its place: it changes what
+ * it stores (the reference server reads args as JavaScript numbers). Such an event would be rebased
+ * and pushed again without end. */
+static bool is_changed_by_server(const struct core_outbox *outbox,
+                                 const struct sluice_push_result *result)
+{
+    const struct sluice_event *events = outbox->push.events;
+    return outbox->differs_seq_num >= events[0].seq_num &&
+           outbox->differs_seq_num <= events[result->acknowledged_count - 1].seq_num;
+}
+
 static void push_failed(struct core_outbox *outbox, const struct sluice_failure *failure)
 {
     struct client_core *core = outbox->core;
@@ -156,11 +180,7 @@ static void push_failed(struct core_outbox *outbox, const struct sluice_failure 
         }
         return;
     case SLUICE_BACKEND_ID_MISMATCH:
-        outbox->halted = true;
-        if (outbox->pulling) {
-            client_core_pull_cancel(core, &outbox->pull, core->now_ms);
-        }
-        tell_failed(outbox, failure, true);
+        halt(outbox, failure);
         return;
     default:
         outbox->push_not_before_ms = core_wait(core, outbox->failure_count++);
@@ -179,6 +199,15 @@ static void push_done(struct core_push *push, const struct sluice_push_result *r
         uint64_t last = push->events[result->acknowledged_count - 1].seq_num;
         bool current = outbox->outbox->ops->state(outbox->outbox, &state, NULL) == SLUICE_OK &&
                        state.generation == outbox->generation;
+        if (!current && is_changed_by_server(outbox, result)) {
+            struct sluice_failure failure = {0};
+            (void)error_set(&failure.error, SLUICE_INVALID,
+                            "the server stores event %llu otherwise than it was pushed: are there "
+                            "args that it cannot keep, such as numbers past 2^53?",
+                            (unsigned long long)outbox->differs_seq_num);
+            halt(outbox, &failure);
+            return;
+        }
         if (current && last > outbox->acknowledged_seq_num) {
             outbox->acknowledged_seq_num = last;
         }
@@ -334,6 +363,7 @@ enum sluice_status client_core_outbox_reset(struct client_core *core, uint64_t n
         return status;
     }
     outbox->halted = false;
+    outbox->differs_seq_num = 0;
     outbox->push.withdrawn = true; /* its numbers mean something else in another log */
     outbox->start_not_before_ms = 0;
     outbox->push_not_before_ms = 0;

@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "net/net_internal.h"
+#include "net/sigpipe.h"
 
 #define PIECES_MAX 64u
 #define KEEPALIVE_SECONDS 60u
@@ -101,6 +102,28 @@ static void tell_writable(struct net_conn *conn)
     }
 }
 
+static void on_written(uv_write_t *write, int status);
+
+/* Gives libuv what the socket did not take. In a loop of the caller's, a broken connection must not
+ * raise SIGPIPE. */
+static int write_later(struct net_conn *conn, const struct iovec *pieces, unsigned count)
+{
+    uv_buf_t buffers[PIECES_MAX];
+    struct sigpipe sigpipe;
+    bool is_guest = conn->loop->uv != &conn->loop->own;
+    for (unsigned i = 0; i < count; i++) {
+        buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
+    }
+    if (is_guest) {
+        sigpipe_hold(&sigpipe);
+    }
+    int result = uv_write(conn->write, (uv_stream_t *)&conn->tcp, buffers, count, on_written);
+    if (is_guest) {
+        sigpipe_release(&sigpipe);
+    }
+    return result;
+}
+
 static void send_output(struct net_conn *conn, struct net_output *output);
 
 /* Everything is sent: the rest of the stream is its end. */
@@ -172,7 +195,6 @@ static void on_written(uv_write_t *write, int status)
 static void wait_for_socket(struct net_conn *conn, struct net_output *output)
 {
     struct iovec pieces[PIECES_MAX];
-    uv_buf_t buffers[PIECES_MAX];
     if (conn->write == NULL) {
         conn->write = malloc(sizeof(*conn->write));
     }
@@ -184,23 +206,19 @@ static void wait_for_socket(struct net_conn *conn, struct net_output *output)
     *conn->inflight = *output;
     net_output_init(output);
     unsigned count = net_output_peek(conn->inflight, pieces, PIECES_MAX);
-    for (unsigned i = 0; i < count; i++) {
-        buffers[i] = uv_buf_init(pieces[i].iov_base, (unsigned)pieces[i].iov_len);
-    }
     conn->write->data = conn;
     conn->system_queue_bytes = system_queue_bytes(conn);
     if (queued(conn) > NET_OUTPUT_BYTES_HIGH) {
         conn->was_full = true; /* TLS has added to it */
     }
-    int result = uv_write(conn->write, (uv_stream_t *)&conn->tcp, buffers, count, on_written);
+    int result = write_later(conn, pieces, count);
     if (result != 0) {
         lose(conn, result);
     }
 }
 
-/* How many bytes the socket took; 0: none now; less: it is broken, a
- * code of libuv. Not by uv_try_write, which goes
- * the system's longer way for files. */
+/* How many bytes the socket took; 0: none now; less: it is broken, a code of libuv. Not by
+ * uv_try_write, which goes the system's longer way for files, and raises SIGPIPE. */
 static ssize_t send_now(const struct net_conn *conn, struct iovec *pieces, unsigned count)
 {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};

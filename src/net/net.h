@@ -119,10 +119,12 @@ struct net_target {
     uint64_t timeout_ms;        /* for name, TCP and TLS together */
 };
 
-/* Opens a connection: resolves the name, tries its addresses in turn, shakes hands, then calls
- * `opened`. Never calls back before it returns. A failure is `closed` without `opened`;
- * net_conn_failure says what it was. net_conn_abort ends it at any time. Errors: NO_MEMORY, OFFLINE
- * for what fails at once. */
+/* Opens a connection: resolves the name, tries its addresses in turn, each with its share of the
+ * time, shakes hands, then calls `opened`. Never calls back before it returns. A failure is
+ * `closed` without `opened`; net_conn_failure says what it was. Before `opened` there is nothing to
+ * do with it but net_conn_abort, at any time. A look-up that the system is still at when the
+ * connection ends goes on by itself, on a thread of its own, and nobody waits for it. Errors:
+ * NO_MEMORY, OFFLINE for what fails at once. */
 enum sluice_status net_connect(struct net_loop *loop, const struct net_target *target,
                                const struct net_conn_ops *ops, void *user, struct net_conn **out,
                                struct sluice_error *error) SLUICE_MUST_CHECK;

@@ -116,7 +116,8 @@ static const char *certificate_problem(long result)
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-        return "is from an authority that is not trusted here: trust its CA file";
+        return "is from an authority that is not trusted here: name its certificate as one to "
+               "trust";
     default:
         return NULL;
     }

@@ -26,8 +26,9 @@
 #endif
 
 #define CLIENTS_MAX 5u
-#define WHOLE_MS_MAX 300000u /* how long the clients may take to agree on a network that is whole  \
-                              */
+#define WHOLE_MS_MAX                                                                               \
+    300000u /* how long the clients may take to agree on a network that is whole                   \
+             */
 
 /* What goes wrong, each in so many of a hundred faults. */
 struct profile {
@@ -260,10 +261,10 @@ static size_t run_seed(uint64_t seed, const struct profile *profile)
     check_log(&run);
     size_t log_count = 0;
     (void)sim_server_log(run.server, &log_count);
+    sim_server_destroy(run.server); /* its connections still have the clients' links */
     for (unsigned i = 0; i < run.client_count; i++) {
         sim_client_destroy(run.clients[i]);
     }
-    sim_server_destroy(run.server);
     sim_net_destroy(run.net);
     sim_deinit(&run.sim);
     current = NULL;

@@ -118,6 +118,16 @@ static void what_the_server_would_refuse_is_refused_with_the_field(void **state)
     assert_refused(wrong, "events[3].args: ");
     wrong.args = sluice_text_of("");
     assert_refused(wrong, "events[3].args: ");
+    char deep[243];
+    memset(deep, '[', 121);
+    memset(deep + 121, ']', 121);
+    deep[242] = '\0';
+    wrong.args = sluice_text_of(deep);
+    assert_refused(wrong, "events[3].args nests 121 arrays and objects; the limit is 120");
+    deep[0] = ' ';
+    deep[241] = ' ';
+    wrong.args = sluice_text_of(deep);
+    assert_int_equal(client_event_check(&wrong, 0, true, NULL), SLUICE_OK);
 }
 
 static void numbers_are_not_looked_at_where_they_will_be_given(void **state)

@@ -223,6 +223,34 @@ static void a_server_that_stays_ahead_of_what_it_gives_is_told(void **state)
     }
 }
 
+static void a_server_that_changes_what_it_stores_halts_the_outbox(void **state)
+{
+    (void)state;
+    at_the_head();
+    (void)commit(71);
+    stage_expect(&stage, "\"args\":{\"n\":71},\"seqNum\":1,");
+    stage_chunk(&stage, 1, 1, 1, "NoMore"); /* with other args */
+    stage_say(&stage, STAGE_EXIT_OK, 2);
+    stage_journal(&stage, "advanced 1-1 rebases\nrebased 1: 1 is 2\nfailed INVALID halted\n");
+    stage_expect(&stage, "Ack");
+    stage_expect(&stage, "Interrupt");
+    assert_string_equal(stage_hear(&stage), ""); /* or it would push for ever */
+}
+
+static void an_answer_that_comes_after_a_rebase_behind_it_is_no_contradiction(void **state)
+{
+    (void)state;
+    at_the_head();
+    (void)commit(1);
+    stage_expect(&stage, "\"seqNum\":1,");
+    (void)commit(72);
+    stage_chunk(&stage, 1, 1, 2, "NoMore"); /* ours, and another one */
+    stage_say(&stage, STAGE_EXIT_OK, 2);
+    stage_journal(&stage, "advanced 1-2 confirms 1 from 1 rebases\nrebased 1: 2 is 3\n");
+    stage_expect(&stage, "Ack");
+    stage_expect(&stage, "\"args\":{\"n\":72},\"seqNum\":3,");
+}
+
 static void commits_during_a_push_follow_it(void **state)
 {
     (void)state;
@@ -429,6 +457,8 @@ int main(void)
         TEST(server_ahead_waits_for_the_pull_and_pushes_again),
         TEST(server_ahead_after_the_pull_has_brought_it_pushes_again_at_once),
         TEST(a_server_that_stays_ahead_of_what_it_gives_is_told),
+        TEST(a_server_that_changes_what_it_stores_halts_the_outbox),
+        TEST(an_answer_that_comes_after_a_rebase_behind_it_is_no_contradiction),
         TEST(commits_during_a_push_follow_it),
         TEST(a_push_whose_answer_was_lost_is_confirmed_by_the_pull_and_not_sent_again),
         TEST(a_push_that_did_not_arrive_is_sent_again),

@@ -258,8 +258,8 @@ static void garbage_ends_the_connection_and_the_pull_goes_on(void **state)
         "null",
         "{\"_tag\":\"Chunk\",\"requestId\":\"%zu\"}",
         "{\"_tag\":\"Chunk\",\"requestId\":\"%zu\",\"values\":[{}]}",
-        "{\"_tag\":\"Chunk\",\"requestId\":\"%zu\",\"values\":[{\"batch\":[{}],\"pageInfo\":"
-        "{\"_tag\":\"NoMore\"},\"backendId\":\"b1\"}]}",
+        ("{\"_tag\":\"Chunk\",\"requestId\":\"%zu\",\"values\":[{\"batch\":[{}],\"pageInfo\":"
+         "{\"_tag\":\"NoMore\"},\"backendId\":\"b1\"}]}"),
         "{\"_tag\":\"Exit\",\"requestId\":\"%zu\"}",
         "{\"_tag\":\"Defect\",\"defect\":\"x\"}",
     };

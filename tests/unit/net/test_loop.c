@@ -4,11 +4,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -226,6 +228,56 @@ static void what_else_the_caller_has_in_the_loop_goes_on(void **state)
     assert_int_equal(uv_loop_close(&guest.uv), 0);
 }
 
+/* A peer that has ended its stream and reset the connection before we look: writing raises SIGPIPE.
+ */
+static int writes_to_a_reset_connection(void)
+{
+    struct guest guest;
+    struct sluice_error error;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof address;
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    (void)bind(listener, (struct sockaddr *)&address, bytes);
+    (void)listen(listener, 1);
+    (void)getsockname(listener, (struct sockaddr *)&address, &bytes);
+    guest_init(&guest);
+    struct net_target target = {
+        .host = "127.0.0.1", .port = ntohs(address.sin_port), .timeout_ms = 20000};
+    if (net_connect(guest.loop, &target, &ops, &guest, &guest.conns[0], &error) != SLUICE_OK) {
+        return 1;
+    }
+    while (guest.opened == 0) {
+        (void)uv_run(&guest.uv, UV_RUN_ONCE);
+    }
+    int peer = accept(listener, NULL, NULL);
+    (void)shutdown(peer, SHUT_WR);
+    (void)setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    (void)close(peer);
+    net_conn_write_slice(guest.conns[0], SLICE("hello"));
+    while (guest.closed == 0) {
+        (void)uv_run(&guest.uv, UV_RUN_ONCE);
+    }
+    guest_leave(&guest);
+    (void)close(listener);
+    return 0;
+}
+
+static void a_reset_connection_raises_no_signal_in_the_callers_loop(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGPIPE, SIG_DFL);
+        _exit(writes_to_a_reset_connection());
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 0);
+}
+
 /* In a process that has no loop yet: what libuv keeps for the process is made with the first. */
 static int makes_loop_with(unsigned descriptors)
 {
@@ -292,6 +344,7 @@ int main(void)
         cmocka_unit_test(connections_run_in_the_callers_loop_and_leave_nothing_behind),
         cmocka_unit_test(a_graceful_close_is_cut_by_an_abort_before_leaving),
         cmocka_unit_test(leaving_does_not_wait_for_a_look_up),
+        cmocka_unit_test(a_reset_connection_raises_no_signal_in_the_callers_loop),
         cmocka_unit_test(what_else_the_caller_has_in_the_loop_goes_on),
         cmocka_unit_test(without_memory_there_is_no_loop),
     };

@@ -1,4 +1,4 @@
-#include "sim_server.h"
+#include "model_server.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,33 +15,33 @@
 #include "ws/ws_frame.h"
 
 #define PAGE_EVENTS 7u
-#define BACKEND_ID SLICE("sim")
+#define BACKEND_ID SLICE("model")
 
-void sim_server_init(struct sim_server *server, uint64_t (*random)(void *user), void *user)
+void model_server_init(struct model_server *server, uint64_t (*random)(void *user), void *user)
 {
     memset(server, 0, sizeof(*server));
     server->random = random;
     server->random_user = user;
 }
 
-void sim_server_deinit(struct sim_server *server)
+void model_server_deinit(struct model_server *server)
 {
-    for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
-        sim_conn_close(&server->conns[i]);
+    for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
+        model_conn_close(&server->conns[i]);
     }
 }
 
-uint64_t sim_server_head(const struct sim_server *server)
+uint64_t model_server_head(const struct model_server *server)
 {
     return server->event_count == 0 ? 0 : server->log[server->event_count - 1].seq_num;
 }
 
-static bool happens(struct sim_server *server, unsigned one_in)
+static bool happens(struct model_server *server, unsigned one_in)
 {
     return one_in > 0 && server->random(server->random_user) % one_in == 0;
 }
 
-void sim_conn_open(struct sim_server *server, struct sim_conn *conn)
+void model_conn_open(struct model_server *server, struct model_conn *conn)
 {
     (void)server;
     memset(conn, 0, sizeof(*conn));
@@ -52,7 +52,7 @@ void sim_conn_open(struct sim_server *server, struct sim_conn *conn)
     buffer_init(&conn->chunk, 1u << 20);
 }
 
-void sim_conn_close(struct sim_conn *conn)
+void model_conn_close(struct model_conn *conn)
 {
     if (conn->open) {
         http_parser_deinit(&conn->http);
@@ -63,7 +63,7 @@ void sim_conn_close(struct sim_conn *conn)
     }
 }
 
-static void say(struct sim_conn *conn, struct slice text)
+static void say(struct model_conn *conn, struct slice text)
 {
     uint8_t header[WS_FRAME_HEADER_BYTES_MAX];
     buffer_append(&conn->out, header, ws_frame_header(header, WS_OP_TEXT, text.bytes));
@@ -73,7 +73,7 @@ static void say(struct sim_conn *conn, struct slice text)
 
 /* ---- pulls ---- */
 
-static size_t position_after(const struct sim_server *server, uint64_t seq_num)
+static size_t position_after(const struct model_server *server, uint64_t seq_num)
 {
     size_t at = 0;
     while (at < server->event_count && server->log[at].seq_num <= seq_num) {
@@ -83,7 +83,7 @@ static size_t position_after(const struct sim_server *server, uint64_t seq_num)
 }
 
 /* The chunk with the log's events from `first` on, at most `count`. */
-static void append_chunk(const struct sim_server *server, struct slice id, size_t first,
+static void append_chunk(const struct model_server *server, struct slice id, size_t first,
                          size_t count, struct buffer *out)
 {
     rpc_append_chunk_start(out, id);
@@ -102,7 +102,7 @@ static void append_chunk(const struct sim_server *server, struct slice id, size_
 }
 
 /* Everything that the pull lacks. `live`: what was just stored, with the server's bad habits. */
-static void send_pages(struct sim_server *server, struct sim_conn *conn, bool live)
+static void send_pages(struct model_server *server, struct model_conn *conn, bool live)
 {
     struct buffer text;
     size_t first = position_after(server, conn->sent_seq_num);
@@ -129,13 +129,13 @@ static void send_pages(struct sim_server *server, struct sim_conn *conn, bool li
             buffer_clear(&conn->chunk);
         }
     } while (first < server->event_count);
-    conn->sent_seq_num = sim_server_head(server);
+    conn->sent_seq_num = model_server_head(server);
     conn->live = true;
     buffer_deinit(&text);
 }
 
 /* A pull that is not live: all in one chunk, and its end. */
-static void answer_pull(struct sim_server *server, struct sim_conn *conn, struct slice id,
+static void answer_pull(struct model_server *server, struct model_conn *conn, struct slice id,
                         uint64_t seq_num)
 {
     struct buffer text;
@@ -149,7 +149,7 @@ static void answer_pull(struct sim_server *server, struct sim_conn *conn, struct
     buffer_deinit(&text);
 }
 
-static void take_pull(struct sim_server *server, struct sim_conn *conn,
+static void take_pull(struct model_server *server, struct model_conn *conn,
                       const struct rpc_message *message, struct arena *arena)
 {
     struct sync_cf_pull pull;
@@ -170,19 +170,19 @@ static void take_pull(struct sim_server *server, struct sim_conn *conn,
 
 /* ---- pushes ---- */
 
-static bool is_stored(const struct sim_server *server, size_t at, const struct event *event)
+static bool is_stored(const struct model_server *server, size_t at, const struct event *event)
 {
-    const struct sim_event *stored = &server->log[at];
+    const struct model_event *stored = &server->log[at];
     return stored->seq_num == event->seq_num && stored->parent_seq_num == event->parent_seq_num &&
            slice_equal(slice_of_string(stored->args), event->args);
 }
 
-static void append_event(struct sim_server *server, const struct event *event)
+static void append_event(struct model_server *server, const struct event *event)
 {
-    assert_true(server->event_count < SIM_EVENTS_MAX);
-    assert_int_equal(event->parent_seq_num, sim_server_head(server));
+    assert_true(server->event_count < MODEL_EVENTS_MAX);
+    assert_int_equal(event->parent_seq_num, model_server_head(server));
     assert_true(event->seq_num > event->parent_seq_num);
-    struct sim_event *stored = &server->log[server->event_count++];
+    struct model_event *stored = &server->log[server->event_count++];
     stored->seq_num = event->seq_num;
     stored->parent_seq_num = event->parent_seq_num;
     assert_true(event->args.bytes < sizeof(stored->args));
@@ -191,9 +191,9 @@ static void append_event(struct sim_server *server, const struct event *event)
 }
 
 /* Admission: false for ServerAhead. */
-static bool admit(struct sim_server *server, const struct sync_cf_push *push)
+static bool admit(struct model_server *server, const struct sync_cf_push *push)
 {
-    uint64_t head = sim_server_head(server);
+    uint64_t head = model_server_head(server);
     uint64_t parent = push->events[0].parent_seq_num;
     size_t at = position_after(server, parent);
     size_t known = 0;
@@ -216,7 +216,7 @@ static bool admit(struct sim_server *server, const struct sync_cf_push *push)
     return true;
 }
 
-static void take_push(struct sim_server *server, struct sim_conn *conn,
+static void take_push(struct model_server *server, struct model_conn *conn,
                       const struct rpc_message *message, struct arena *arena)
 {
     struct sync_cf_push push;
@@ -232,7 +232,7 @@ static void take_push(struct sim_server *server, struct sim_conn *conn,
         server->crashed = true;
         return;
     }
-    for (size_t i = 0; i < SIM_CONNS_MAX && server->event_count > before; i++) {
+    for (size_t i = 0; i < MODEL_CONNS_MAX && server->event_count > before; i++) {
         if (server->conns[i].open && server->conns[i].live) {
             send_pages(server, &server->conns[i], true);
         }
@@ -243,7 +243,8 @@ static void take_push(struct sim_server *server, struct sim_conn *conn,
     } else {
         struct buffer ahead;
         buffer_init(&ahead, 1000);
-        sync_cf_append_server_ahead(&ahead, sim_server_head(server), push.events[0].parent_seq_num);
+        sync_cf_append_server_ahead(&ahead, model_server_head(server),
+                                    push.events[0].parent_seq_num);
         rpc_append_exit_fail(&answer, message->id, message->dialect, buffer_slice(&ahead));
         buffer_deinit(&ahead);
     }
@@ -253,7 +254,7 @@ static void take_push(struct sim_server *server, struct sim_conn *conn,
 
 /* ---- messages ---- */
 
-static void take_message(struct sim_server *server, struct sim_conn *conn, struct slice text)
+static void take_message(struct model_server *server, struct model_conn *conn, struct slice text)
 {
     struct rpc_frame frame;
     struct rpc_message message;
@@ -285,7 +286,7 @@ static void take_message(struct sim_server *server, struct sim_conn *conn, struc
     arena_deinit(&arena);
 }
 
-static void upgrade(struct sim_conn *conn)
+static void upgrade(struct model_conn *conn)
 {
     char accept[WS_ACCEPT_BYTES];
     ws_accept_key(http_parser_header(&conn->http, "sec-websocket-key"), accept);
@@ -296,7 +297,7 @@ static void upgrade(struct sim_conn *conn)
     conn->upgraded = true;
 }
 
-void sim_conn_feed(struct sim_server *server, struct sim_conn *conn, char *data, size_t bytes)
+void model_conn_feed(struct model_server *server, struct model_conn *conn, char *data, size_t bytes)
 {
     while (!conn->upgraded) {
         struct slice input = slice_make(data, bytes);

@@ -1,8 +1,8 @@
-/* sim_server: a model of a sync-cf server for simulations: one store's log in memory, and
+/* model_server: a model of a sync-cf server: one store's log in memory, and
  * connections that speak the server's side of a WebSocket. Bytes in, bytes out; no clock. It can be
  * told to behave as the reference server does where it should not. */
-#ifndef SLUICE_TESTS_SIM_SERVER_H
-#define SLUICE_TESTS_SIM_SERVER_H
+#ifndef SLUICE_TESTS_MODEL_SERVER_H
+#define SLUICE_TESTS_MODEL_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,16 +12,16 @@
 #include "http/http_parser.h"
 #include "ws/ws_parser.h"
 
-#define SIM_EVENTS_MAX 400u
-#define SIM_CONNS_MAX 8u
+#define MODEL_EVENTS_MAX 400u
+#define MODEL_CONNS_MAX 8u
 
-struct sim_event {
+struct model_event {
     uint64_t seq_num;
     uint64_t parent_seq_num;
     char args[64];
 };
 
-struct sim_conn {
+struct model_conn {
     bool open;
     bool upgraded;
     struct http_parser http;
@@ -34,10 +34,10 @@ struct sim_conn {
     uint64_t sent_seq_num; /* what the pull was sent */
 };
 
-struct sim_server {
-    struct sim_event log[SIM_EVENTS_MAX];
+struct model_server {
+    struct model_event log[MODEL_EVENTS_MAX];
     size_t event_count;
-    struct sim_conn conns[SIM_CONNS_MAX];
+    struct model_conn conns[MODEL_CONNS_MAX];
     uint64_t (*random)(void *user);
     void *random_user;
     /* One in so many; 0: never. */
@@ -49,12 +49,13 @@ struct sim_server {
     bool crashed;         /* the driver is to cut all connections, and to clear this */
 };
 
-void sim_server_init(struct sim_server *server, uint64_t (*random)(void *user), void *user);
-void sim_server_deinit(struct sim_server *server);
-void sim_conn_open(struct sim_server *server, struct sim_conn *conn);
-void sim_conn_close(struct sim_conn *conn);
+void model_server_init(struct model_server *server, uint64_t (*random)(void *user), void *user);
+void model_server_deinit(struct model_server *server);
+void model_conn_open(struct model_server *server, struct model_conn *conn);
+void model_conn_close(struct model_conn *conn);
 /* What the client has sent. Answers, also on other connections, are in their `out`. */
-void sim_conn_feed(struct sim_server *server, struct sim_conn *conn, char *data, size_t bytes);
-uint64_t sim_server_head(const struct sim_server *server);
+void model_conn_feed(struct model_server *server, struct model_conn *conn, char *data,
+                     size_t bytes);
+uint64_t model_server_head(const struct model_server *server);
 
 #endif

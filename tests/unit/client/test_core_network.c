@@ -1,7 +1,9 @@
 /* Cores with outboxes, one that pushes by itself and one that only looks, on a simulated network
- * with a model server: delay, bytes in pieces, connections that break, hang or arrive late,
- * partitions, crashes of the server after a commit and of clients at any time. In the end all see
- * one log; nothing that was committed or acknowledged is lost or doubled.
+ * with a model server that has the bad habits of the reference: it refuses what it has stored
+ * already, repeats, swaps and loses chunks. Delay, bytes in pieces, connections that break, hang or
+ * arrive late, partitions, crashes of the server after a commit and of clients at any time. In the
+ * end all see one log; nothing that was committed or acknowledged is lost or doubled. (tests/sim
+ * has the real server's rooms instead.)
  *
  * A longer run: SIMULATIONS=20000; one seed: SIMULATION_SEED=7. */
 #include <setjmp.h>
@@ -15,7 +17,7 @@
 
 #include "client/client_core.h"
 #include "client/outbox_memory.h"
-#include "sim_server.h"
+#include "model_server.h"
 
 #define CLIENTS 4u /* 0 and 1 with outboxes, 2 pushes by itself, 3 only pulls */
 #define PUSHER 2u
@@ -59,7 +61,7 @@ struct sim_client {
     uint64_t closed_at_ms; /* the client hears that its connection broke */
     uint64_t restart_at_ms;
     /* What the application has. */
-    uint64_t seen[SIM_EVENTS_MAX];
+    uint64_t seen[MODEL_EVENTS_MAX];
     size_t seen_count;
     uint64_t confirmed_count; /* commits, from the first one */
     unsigned commit_count;
@@ -79,8 +81,8 @@ struct simulation {
     uint64_t now_ms;
     bool partitioned;
     uint64_t chaos_at_ms;
-    struct sim_server server;
-    struct link links[SIM_CONNS_MAX];
+    struct model_server server;
+    struct link links[MODEL_CONNS_MAX];
     struct sim_client clients[CLIENTS];
     struct client_url url;
     struct client_core_config config;
@@ -156,14 +158,14 @@ static struct segment *pipe_take(struct pipe *pipe)
     return segment;
 }
 
-static struct sim_conn *conn_of(struct simulation *sim, struct link *link)
+static struct model_conn *conn_of(struct simulation *sim, struct link *link)
 {
     return &sim->server.conns[link - sim->links];
 }
 
 static void link_free(struct simulation *sim, struct link *link)
 {
-    sim_conn_close(conn_of(sim, link));
+    model_conn_close(conn_of(sim, link));
     pipe_clear(&link->up);
     pipe_clear(&link->down);
     link->used = false;
@@ -191,7 +193,7 @@ static void link_cut(struct simulation *sim, struct link *link)
     }
     if (below(sim, 4) == 0) {
         link->silent = true;
-        sim_conn_close(conn_of(sim, link));
+        model_conn_close(conn_of(sim, link));
         return;
     }
     client->link = NULL;
@@ -415,7 +417,7 @@ static void client_opens(struct sim_client *client)
     struct simulation *sim = client->sim;
     struct link *link = NULL;
     client->open_at_ms = UINT64_MAX;
-    for (size_t i = 0; i < SIM_CONNS_MAX && link == NULL; i++) {
+    for (size_t i = 0; i < MODEL_CONNS_MAX && link == NULL; i++) {
         link = sim->links[i].used ? NULL : &sim->links[i];
     }
     if (sim->partitioned || link == NULL || below(sim, 10) == 0) {
@@ -427,7 +429,7 @@ static void client_opens(struct sim_client *client)
     *link = (struct link){.used = true, .user = client};
     pipe_init(&link->up);
     pipe_init(&link->down);
-    sim_conn_open(&sim->server, conn_of(sim, link));
+    model_conn_open(&sim->server, conn_of(sim, link));
     client->link = link;
     client_core_opened(client->core, sim->now_ms);
 }
@@ -446,8 +448,8 @@ static void client_hears_the_end(struct sim_client *client)
 /* What the server has said goes on its way. */
 static void flush_server(struct simulation *sim)
 {
-    for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
-        struct sim_conn *conn = &sim->server.conns[i];
+    for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
+        struct model_conn *conn = &sim->server.conns[i];
         struct link *link = &sim->links[i];
         if (!conn->open || conn->out.bytes == 0) {
             continue;
@@ -459,7 +461,7 @@ static void flush_server(struct simulation *sim)
     }
     if (sim->server.crashed) {
         sim->server.crashed = false;
-        for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
+        for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
             if (sim->links[i].used) {
                 link_cut(sim, &sim->links[i]);
             }
@@ -470,7 +472,7 @@ static void flush_server(struct simulation *sim)
 static void chaos(struct simulation *sim)
 {
     struct sim_client *client = &sim->clients[below(sim, CLIENTS)];
-    struct link *link = &sim->links[below(sim, SIM_CONNS_MAX)];
+    struct link *link = &sim->links[below(sim, MODEL_CONNS_MAX)];
     sim->chaos_at_ms = sim->now_ms + 1 + below(sim, 2000);
     switch (below(sim, 10)) {
     case 0:
@@ -511,7 +513,7 @@ static uint64_t next_time(const struct simulation *sim)
         at_ms = earlier(at_ms, client->core == NULL ? client->restart_at_ms
                                                     : client_core_deadline_ms(client->core));
     }
-    for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
+    for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
         const struct link *link = &sim->links[i];
         if (link->used && !link->silent) {
             at_ms = earlier(at_ms, link->up.first != NULL ? link->up.first->at_ms : UINT64_MAX);
@@ -526,7 +528,7 @@ static void run_link(struct simulation *sim, struct link *link)
     if (link->used && !link->silent && link->up.first != NULL &&
         link->up.first->at_ms <= sim->now_ms) {
         struct segment *segment = pipe_take(&link->up);
-        sim_conn_feed(&sim->server, conn_of(sim, link), segment->data, segment->bytes);
+        model_conn_feed(&sim->server, conn_of(sim, link), segment->data, segment->bytes);
         free(segment);
         flush_server(sim);
         if (link->used && link->user == NULL && link->up.first == NULL) {
@@ -570,7 +572,7 @@ static void step(struct simulation *sim)
     if (sim->chaos_at_ms <= sim->now_ms) {
         chaos(sim);
     }
-    for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
+    for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
         run_link(sim, &sim->links[i]);
     }
     for (size_t i = 0; i < CLIENTS; i++) {
@@ -587,7 +589,7 @@ static void setup_simulation(struct simulation *sim, uint64_t seed)
     sim->state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     sim->now_ms = 1000;
     (void)next_random(sim);
-    sim_server_init(&sim->server, next_random, sim);
+    model_server_init(&sim->server, next_random, sim);
     sim->server.crash_after_commit = (unsigned)below(sim, 3) * 6;
     sim->server.refuse_duplicates = (unsigned)below(sim, 2);
     sim->server.repeat_chunk = (unsigned)below(sim, 3) * 3;
@@ -624,7 +626,7 @@ static void calm_down(struct simulation *sim)
     sim->server.crash_after_commit = 0;
     sim->server.drop_chunk = 0;
     sim->server.swap_chunks = 0;
-    for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
+    for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
         if (sim->links[i].used) {
             link_cut(sim, &sim->links[i]);
         }
@@ -702,12 +704,12 @@ static size_t simulate(uint64_t seed)
             sim.clients[i].outbox->ops->destroy(sim.clients[i].outbox);
         }
     }
-    for (size_t i = 0; i < SIM_CONNS_MAX; i++) {
+    for (size_t i = 0; i < MODEL_CONNS_MAX; i++) {
         if (sim.links[i].used) {
             link_free(&sim, &sim.links[i]);
         }
     }
-    sim_server_deinit(&sim.server);
+    model_server_deinit(&sim.server);
     return sim.server.event_count;
 }
 

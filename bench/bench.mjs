@@ -4,10 +4,10 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-import { build } from './lib/servers.mjs'
+import './lib/servers.mjs'
 import { linesOf, tableHead, tableLine } from './lib/table.mjs'
 import { fanoutRows } from './rows/fanout.mjs'
 import { growthRows } from './rows/growth.mjs'
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     rounds: { type: 'string' },
     'no-reference': { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false }, // the table into docs/performance.md
   },
 })
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
@@ -76,5 +77,14 @@ for (const row of rows) {
 }
 const end = `\nload average at the end ${loadAverage()}. ✗: what was aimed at is missed. busy: that one's load generator had 90 % or more of a processor.`
 console.log(end)
-writeFileSync(path.join(build, 'bench-result.md'), `${lines.join('\n')}\n${end}\n`)
+
+/** Between its marks in docs/performance.md; without the spaces that make the table even on a screen. */
+const writeToDocs = () => {
+  const page = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
+  const narrow = [...lines, end].map((line) => line.replace(/ {2,}\|/g, ' |').replace(/-{3,}/g, '---')).join('\n')
+  const [before, rest] = readFileSync(page, 'utf8').split('<!-- begin: make bench -->\n')
+  const after = rest.slice(rest.indexOf('<!-- end: make bench -->'))
+  writeFileSync(page, `${before}<!-- begin: make bench -->\n${narrow}\n${after}`)
+}
+if (values.write) writeToDocs()
 process.exit(0)

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "eventlog/backend_id.h"
 #include "eventlog/sqlite_schema.h"
+#include "sql/sql_db.h"
 #include "loadgen/histogram.h"
 
 #define CHECKPOINT_PAGES 10000 /* as eventlog_sqlite.c has it */
@@ -107,13 +108,13 @@ static void push(struct work *work, uint64_t store, uint64_t events)
     for (uint64_t i = 0; i < events; i++) {
         (void)sqlite3_bind_int64(work->insert, 1, (int64_t)store + 1);
         (void)sqlite3_bind_int64(work->insert, 2, (int64_t)++ * head);
-        check(sqlite_db_bind(work->insert, 3, work->args) == SQLITE_OK, "bind");
+        check(sql_bind(work->insert, 3, work->args) == SQLITE_OK, "bind");
         (void)sqlite3_bind_int64(work->insert, 4, clock_wall_ms());
-        check(sqlite_db_run(work->insert) == SQLITE_OK, "insert");
+        check(sql_run(work->insert) == SQLITE_OK, "insert");
     }
     (void)sqlite3_bind_int64(work->update, 1, (int64_t)store + 1);
     (void)sqlite3_bind_int64(work->update, 2, (int64_t)*head);
-    check(sqlite_db_run(work->update) == SQLITE_OK, "update");
+    check(sql_run(work->update) == SQLITE_OK, "update");
 }
 
 static int write_rows(struct work *work, char **arguments)
@@ -156,7 +157,7 @@ static int scan(struct work *work, char **arguments)
         work, "SELECT seq_num, parent_seq_num, position, created_at, name, args, client_id,"
               " session_id FROM event WHERE store = (SELECT id FROM store WHERE store_id = ?1)"
               " ORDER BY seq_num");
-    check(sqlite_db_bind(rows, 1, slice_of_string(arguments[1])) == SQLITE_OK, "bind");
+    check(sql_bind(rows, 1, slice_of_string(arguments[1])) == SQLITE_OK, "bind");
     uint64_t count = 0;
     uint64_t bytes = 0;
     uint64_t start = clock_monotonic_ns();

@@ -30,10 +30,14 @@ const last = cpus().length - 1
 export const onLastCpu = (words) => (last > 0 ? ['taskset', '-c', `${last}`, ...words] : words)
 const onFirstCpu = (words) => (last > 0 ? ['taskset', '-c', '0', ...words] : words)
 
+/** A process that goes when this one does, however that ends. */
+const ending = (words) => ['setpriv', '--pdeathsig', 'KILL', ...words]
+
 /** Starts a server and resolves once it says where it listens: `{ port, pid, startedMs, stop }`. */
 const start = async (words, { pattern, cleanUp = () => {} }) => {
   const begin = performance.now()
-  const child = spawn(words[0], words.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [command, ...rest] = ending(words)
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   children.add(child)
   let output = ''
   let errors = ''
@@ -93,7 +97,8 @@ export const makeCertificate = () => {
 export const load = async (server, line) => {
   const url = `${server.scheme}://127.0.0.1:${server.port}`
   const words = onLastCpu([path.join(build, 'sluice'), 'bench', url, ...line.split(' '), '--pid', `${server.pid}`, '--json'])
-  const child = spawn(words[0], words.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [command, ...rest] = ending(words)
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   children.add(child)
   let output = ''
   let errors = ''

@@ -108,7 +108,7 @@ export const growthRows = ({ seconds, quick, full }) => {
       ],
       contenders: {
         sluice: async () => {
-          await long.growTo(quick ? 100_000 : 2_800_000)
+          await long.growTo(quick ? 100_000 : 4_200_000)
           return long.startUp()
         },
         limit: async () => {

@@ -80,7 +80,7 @@ void buffer_commit(struct buffer *buffer, size_t bytes)
     buffer->bytes += bytes;
 }
 
-void buffer_append(struct buffer *buffer, const void *data, size_t bytes)
+void buffer_append_growing(struct buffer *buffer, const void *data, size_t bytes)
 {
     if (bytes == 0) {
         return;
@@ -89,20 +89,6 @@ void buffer_append(struct buffer *buffer, const void *data, size_t bytes)
     if (room != NULL) {
         memcpy(room, data, bytes);
         buffer->bytes += bytes;
-    }
-}
-
-void buffer_append_slice(struct buffer *buffer, struct slice slice)
-{
-    buffer_append(buffer, slice.data, slice.bytes);
-}
-
-void buffer_append_byte(struct buffer *buffer, char byte)
-{
-    char *room = buffer_reserve(buffer, 1);
-    if (room != NULL) {
-        *room = byte;
-        buffer->bytes++;
     }
 }
 

@@ -26,9 +26,30 @@ void buffer_deinit(struct buffer *buffer);
 /* Empties it and clears a failure; keeps the allocation. */
 void buffer_clear(struct buffer *buffer);
 
-void buffer_append(struct buffer *buffer, const void *data, size_t bytes);
-void buffer_append_slice(struct buffer *buffer, struct slice slice);
-void buffer_append_byte(struct buffer *buffer, char byte);
+/* buffer_append where there may be no room. */
+void buffer_append_growing(struct buffer *buffer, const void *data, size_t bytes);
+
+static inline void buffer_append(struct buffer *buffer, const void *data, size_t bytes)
+{
+    bool has_room = buffer->status == SLUICE_OK && bytes <= buffer->capacity - buffer->bytes;
+    if (has_room && bytes > 0) {
+        memcpy(buffer->data + buffer->bytes, data, bytes);
+        buffer->bytes += bytes;
+    } else {
+        buffer_append_growing(buffer, data, bytes);
+    }
+}
+
+static inline void buffer_append_slice(struct buffer *buffer, struct slice slice)
+{
+    buffer_append(buffer, slice.data, slice.bytes);
+}
+
+static inline void buffer_append_byte(struct buffer *buffer, char byte)
+{
+    buffer_append(buffer, &byte, 1);
+}
+
 void buffer_append_u64(struct buffer *buffer, uint64_t number);
 void buffer_append_format(struct buffer *buffer, const char *format, ...) SLUICE_PRINTF(2, 3);
 #define buffer_append_literal(buffer, literal)                                                     \

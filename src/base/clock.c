@@ -53,6 +53,14 @@ static struct date date_of_day(int64_t day)
     };
 }
 
+static void write_digits(char *at, unsigned count, unsigned number)
+{
+    while (count > 0) {
+        at[--count] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
 void clock_append_iso8601(struct buffer *buffer, int64_t wall_ms)
 {
     if (wall_ms < YEAR_0_MS) {
@@ -64,8 +72,15 @@ void clock_append_iso8601(struct buffer *buffer, int64_t wall_ms)
     int64_t since_year_0_ms = wall_ms - YEAR_0_MS;
     struct date date = date_of_day(since_year_0_ms / DAY_MS - 60);
     unsigned ms = (unsigned)(since_year_0_ms % DAY_MS);
-    buffer_append_format(buffer, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", date.year, date.month,
-                         date.day, ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+    char text[] = "0000-00-00T00:00:00.000Z"; /* by hand: each event of each page has one */
+    write_digits(text, 4, date.year);
+    write_digits(text + 5, 2, date.month);
+    write_digits(text + 8, 2, date.day);
+    write_digits(text + 11, 2, ms / 3600000);
+    write_digits(text + 14, 2, ms / 60000 % 60);
+    write_digits(text + 17, 2, ms / 1000 % 60);
+    write_digits(text + 20, 3, ms % 1000);
+    buffer_append(buffer, text, sizeof(text) - 1);
 }
 
 /* Days from 0000-03-01 to a date: the inverse of date_of_day. */

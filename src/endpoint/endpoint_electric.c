@@ -30,6 +30,7 @@ struct electric_poll {
     struct exchange *exchange;
     bool live; /* asked for, whether it waits or not */
     char handle[BACKEND_ID_BYTES_MAX];
+    char store_id[]; /* pull.store_id, for the log */
 };
 
 static void end_page(struct buffer *out, const struct sync_page_end *end)
@@ -93,7 +94,7 @@ static void on_end(struct sync_pull *pull, enum sluice_status status,
 {
     struct electric_poll *poll = (struct electric_poll *)pull;
     http_endpoint_refuse(&poll->endpoint->http, poll->exchange, pull_http_status(status), status,
-                         SLICE_EMPTY, error->message);
+                         pull->store_id, error->message);
     free(poll);
 }
 
@@ -159,7 +160,7 @@ static void pull(struct http_endpoint *http, struct exchange *exchange, struct s
         status = check(&asked, &error);
     }
     if (status == SLUICE_OK) {
-        poll = calloc(1, sizeof(*poll));
+        poll = calloc(1, sizeof(*poll) + asked.store_id.bytes);
         if (poll == NULL) {
             status = error_set(&error, SLUICE_NO_MEMORY, "out of memory for a pull");
         }
@@ -175,8 +176,9 @@ static void pull(struct http_endpoint *http, struct exchange *exchange, struct s
     if (asked.has_handle && asked.handle.bytes > 0) {
         memcpy(poll->handle, asked.handle.data, asked.handle.bytes);
     }
+    memcpy(poll->store_id, asked.store_id.data, asked.store_id.bytes);
     poll->pull = (struct sync_pull){
-        .store_id = asked.store_id,
+        .store_id = slice_make(poll->store_id, asked.store_id.bytes),
         .live = asked.live && asked.knows_end,
         .has_cursor = asked.has_handle,
         .cursor_backend_id = slice_make(poll->handle, asked.handle.bytes),

@@ -26,7 +26,8 @@ struct s2_stream {
     struct sync_pull pull; /* first member */
     struct endpoint_s2 *endpoint;
     struct exchange *exchange;
-    bool started; /* the response has begun */
+    bool started;    /* the response has begun */
+    char store_id[]; /* pull.store_id, for the log */
 };
 
 static void end_batch(struct buffer *out, const struct sync_page_end *end)
@@ -115,9 +116,9 @@ static void on_end(struct sync_pull *pull, enum sluice_status status,
         exchange_write(stream->exchange, SLICE(S2_DONE), NULL, SLICE_EMPTY);
         exchange_end(stream->exchange);
     } else if (!stream->started) {
-        refuse(stream->endpoint, stream->exchange, status, SLICE_EMPTY, error->message);
+        refuse(stream->endpoint, stream->exchange, status, pull->store_id, error->message);
     } else {
-        report(stream->endpoint, stream->exchange, status, SLICE_EMPTY, error->message);
+        report(stream->endpoint, stream->exchange, status, pull->store_id, error->message);
         exchange_end(stream->exchange);
     }
     free(stream);
@@ -191,15 +192,16 @@ static void pull(struct http_endpoint *http, struct exchange *exchange, struct s
         return;
     }
     continue_after_last_event_id(exchange_request(exchange), &asked.position);
-    struct s2_stream *stream = calloc(1, sizeof(*stream));
+    struct s2_stream *stream = calloc(1, sizeof(*stream) + asked.store_id.bytes);
     if (stream == NULL) {
         refuse(endpoint, exchange, SLUICE_NO_MEMORY, asked.store_id, "out of memory for a pull");
         return;
     }
     stream->endpoint = endpoint;
     stream->exchange = exchange;
+    memcpy(stream->store_id, asked.store_id.data, asked.store_id.bytes);
     stream->pull = (struct sync_pull){
-        .store_id = asked.store_id,
+        .store_id = slice_make(stream->store_id, asked.store_id.bytes),
         .live = asked.live,
         .by_position = true,
         .position = asked.position,

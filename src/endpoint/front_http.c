@@ -2,8 +2,9 @@
  *
  * One request at a time a connection: while an endpoint answers, and while the peer does not read
  * its answers (`awaits_room`), reading is paused, and what had already come of a next request waits
- * in the backlog (at most one read's worth). Every response carries the CORS headers, since
- * browsers ask from other origins. */
+ * in the backlog (at most one read's worth, counted as in flight), or is dropped when the
+ * connection closes after this answer. Every response carries the CORS headers, since browsers ask
+ * from other origins. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,12 @@
 
 #define HEAD_BYTES_MAX 8192u
 #define BACKLOG_BYTES_MAX (128u << 10)
+
+static void drop_backlog(struct exchange *exchange)
+{
+    front_give_inflight(exchange->conn->front, exchange->backlog.bytes);
+    buffer_deinit(&exchange->backlog);
+}
 
 struct exchange *front_http_create(struct front_conn *conn)
 {
@@ -38,7 +45,7 @@ void front_http_destroy(struct exchange *exchange)
     }
     http_parser_deinit(&exchange->parser);
     buffer_deinit(&exchange->body);
-    buffer_deinit(&exchange->backlog);
+    drop_backlog(exchange);
     free(exchange);
 }
 
@@ -191,10 +198,21 @@ static bool take_body(struct front_conn *conn, struct slice piece)
     return true;
 }
 
+/* It may wait for as long as a stream lives, so it counts. What will never be answered is not kept.
+ */
 static void keep_for_later(struct front_conn *conn, struct slice bytes)
 {
-    buffer_append_slice(&conn->http->backlog, bytes);
-    if (buffer_status(&conn->http->backlog) != SLUICE_OK) {
+    struct buffer *backlog = &conn->http->backlog;
+    if (!conn->http->keep_alive) {
+        return;
+    }
+    if (!front_take_inflight(conn->front, bytes.bytes)) {
+        net_conn_abort(conn->net);
+        return;
+    }
+    buffer_append_slice(backlog, bytes);
+    if (buffer_status(backlog) != SLUICE_OK) {
+        front_give_inflight(conn->front, bytes.bytes);
         net_conn_abort(conn->net);
     }
 }
@@ -291,6 +309,7 @@ void front_http_bytes(struct front_conn *conn, char *data, size_t bytes)
 static void take_backlog(struct front_conn *conn)
 {
     struct buffer backlog = conn->http->backlog;
+    front_give_inflight(conn->front, backlog.bytes);
     buffer_init(&conn->http->backlog, BACKLOG_BYTES_MAX);
     if (backlog.bytes > 0) {
         front_http_bytes(conn, backlog.data, backlog.bytes);
@@ -361,6 +380,7 @@ void exchange_respond(struct exchange *exchange, int status, const char *content
 void exchange_close_after(struct exchange *exchange)
 {
     exchange->keep_alive = false;
+    drop_backlog(exchange);
 }
 
 void exchange_start(struct exchange *exchange, int status, const char *content_type,

@@ -46,13 +46,14 @@ void http_endpoint_refuse(struct http_endpoint *endpoint, struct exchange *excha
 struct http_push {
     struct http_endpoint *endpoint;
     struct exchange *exchange;
+    struct push_request *request; /* in whose arena this is */
 };
 
 static void on_decided(struct push_request *request)
 {
     struct http_push *owner = request->owner;
     const struct sync_push *push = &request->push;
-    if (owner == NULL || owner->exchange == NULL) {
+    if (owner == NULL) {
         push_request_destroy(request);
         return;
     }
@@ -70,7 +71,7 @@ static void on_decided(struct push_request *request)
 static void on_aborted(void *user)
 {
     struct http_push *owner = user;
-    owner->exchange = NULL;
+    push_request_abandon(owner->request);
 }
 
 static void on_writable(void *user)
@@ -125,7 +126,7 @@ static enum sluice_status start_push(struct http_endpoint *endpoint, struct exch
     if (status != SLUICE_OK) {
         return status;
     }
-    *owner = (struct http_push){.endpoint = endpoint, .exchange = exchange};
+    *owner = (struct http_push){.endpoint = endpoint, .exchange = exchange, .request = request};
     request->owner = owner;
     request->decided = on_decided;
     exchange_watch(exchange, &PUSH_OPS, owner);

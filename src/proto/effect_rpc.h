@@ -37,6 +37,7 @@ struct rpc_message {
 /* The messages of one text frame or HTTP body: one object, or an array of them. */
 struct rpc_frame {
     struct json_reader reader;
+    struct slice plain_ack; /* the frame is an Ack as clients write it, of this id; else empty */
     bool is_array;
     bool done;
 };

@@ -9,9 +9,10 @@ import path from 'node:path'
 import { Duplex } from 'node:stream'
 import tls from 'node:tls'
 
+import { ElectricClient } from '../lib/doors.mjs'
 import { until } from '../lib/runner.mjs'
 import { makeDirectory, sanitizer, slowness, startServer } from '../lib/server.mjs'
-import { openWsClient, pullAll, pullRequest, pushRequest, syncPath } from '../lib/sync_cf.mjs'
+import { encodeEvent, openWsClient, pullAll, pullRequest, pushRequest, syncPath } from '../lib/sync_cf.mjs'
 import { encodeFrame, encodeHandshake } from '../lib/websocket.mjs'
 import { plainEvents, randomEvents } from './lib/events.mjs'
 import { Journal } from './lib/journal.mjs'
@@ -127,10 +128,49 @@ const kinds = {
   },
 }
 
+const get = (path, args) => `GET ${path}?args=${encodeURIComponent(JSON.stringify(args))} HTTP/1.1\r\nHost: x\r\n\r\n`
+
+/** A request, and now and then more of them behind it; whose answers are read, or not. */
+const askAndBreakOff = async (random, port, request) => {
+  const connection = await connect(port)
+  if (random.chance(0.3)) connection.socket.pause()
+  connection.socket.write(request.repeat(random.chance(0.5) ? 1 : random.integer(2, 5)))
+  if (random.chance(0.5)) await Promise.race([connection.firstBytes, connection.ended, new Promise(setImmediate)])
+  return connection
+}
+
+/** S2 and Electric. Who only half closes a live stream still reads it, for ever, which is no breaking off. */
+const doorKinds = {
+  breaksOffInAStream: async (random, port) => {
+    const live = random.chance(0.7)
+    const s2SeqNum = random.chance(0.5) ? 'from-start' : random.integer(0, 600)
+    const connection = await askAndBreakOff(random, port, get('/s2', { storeId, s2SeqNum, live }))
+    return { ...connection, endings: live ? endings.slice(0, 2) : endings }
+  },
+
+  breaksOffInAPoll: async (random, port) => {
+    const client = new ElectricClient({ port, storeId, keepAlive: false })
+    await client.pull()
+    client.close()
+    const handle = { _tag: 'Some', value: client.place }
+    return askAndBreakOff(random, port, get('/electric', { storeId, handle, live: true }))
+  },
+
+  breaksOffInAPush: async (random, port) => {
+    const connection = await connect(port)
+    const events = plainEvents({ count: random.integer(1, 50), parent: random.integer(0, 5), argsBytes: 2000 })
+    const body = `{"storeId":"${storeId}","batch":[${events.map(encodeEvent).join(',')}]}`
+    const head = `POST ${random.pick(['/s2', '/electric'])} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`
+    const bytes = Buffer.from(head + body)
+    connection.socket.write(random.chance(0.5) ? bytes : cut(random, bytes))
+    return connection
+  },
+}
+
 const abuseOnce = async (random, port, choices) => {
-  const { socket, ended } = await random.pick(choices)(random, port)
+  const { socket, ended, endings: its = endings } = await random.pick(choices)(random, port)
   if (random.chance(0.3)) await Promise.race([ended, new Promise(setImmediate)])
-  random.pick(endings)(socket)
+  random.pick(its)(socket)
   if (!socket.destroyed) {
     socket.resume() // to see the end that the server answers ours with
     await ended
@@ -138,7 +178,7 @@ const abuseOnce = async (random, port, choices) => {
 }
 
 /** One round of connections, some of them at once. */
-const abuse = async (random, port, choices = Object.values(kinds)) => {
+const abuse = async (random, port, choices) => {
   let left = connectionsPerRound
   const worker = async () => {
     while (left-- > 0) await abuseOnce(random, port, choices)
@@ -176,10 +216,10 @@ const assertStable = (t, residentBytes) => {
   if (growth > growthBytesMax) throw new Error(`the server grew by ${(growth / (1 << 20)).toFixed(1)} MB`)
 }
 
-const disturbNobody = async (t) => {
+const disturbNobody = async (t, choices, flags = []) => {
   const { random } = t
   const data = await makeDirectory(t)
-  const server = await startServer(t, { data })
+  const server = await startServer(t, { data, flags })
   await server.get('/healthz')
   http.globalAgent.destroy()
   const journal = new Journal('well behaved')
@@ -191,7 +231,7 @@ const disturbNobody = async (t) => {
   const residentBytes = []
   for (let round = 0; round < (t.rounds ?? roundsByDefault); round++) {
     const before = pushers.map(({ acknowledged }) => acknowledged)
-    await Promise.race([abuse(random, server.port), running])
+    await Promise.race([abuse(random, server.port, choices), running])
     await settle(server, descriptors)
     await Promise.race([running, until('both push on', () => pushers.every(({ acknowledged }, i) => acknowledged > before[i]))])
     residentBytes.push(server.residentBytes())
@@ -323,6 +363,11 @@ const outOfDescriptors = async (t) => {
 
 export const tests = [
   { name: 'with more connections than descriptors the others go on, and so does everything afterwards', run: outOfDescriptors },
-  { name: 'hundreds of peers that break off anywhere disturb nobody and leave nothing behind', run: disturbNobody },
+  { name: 'hundreds of peers that break off anywhere disturb nobody and leave nothing behind', run: (t) => disturbNobody(t, Object.values(kinds)) },
+  {
+    name: 'hundreds of peers that break off anywhere over S2 and Electric disturb nobody and leave nothing behind',
+    // That somebody is gone is noticed by the next ping, or the end of the poll.
+    run: (t) => disturbNobody(t, Object.values(doorKinds), ['--event-stream-ping-interval', '200ms', '--long-poll-timeout', '200ms']),
+  },
   { name: 'hundreds of peers that break off anywhere in TLS leave nothing behind', run: overTls },
 ]

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
+import { ElectricClient, S2Client } from '../lib/doors.mjs'
 import { until } from '../lib/runner.mjs'
 import { makeDirectory, startServer } from '../lib/server.mjs'
 import { openWsClient, pullAll } from '../lib/sync_cf.mjs'
@@ -107,6 +108,23 @@ const assertReadable = async (server, watcher, journal) => {
   if (!/no space left/.test(ready.body)) throw new Error(`/readyz: ${ready.body}`)
 }
 
+const doors = [S2Client, ElectricClient]
+const eventsOfDoors = plainEvents({ count: 4, parent: 0, argsBytes: 6000 })
+
+/** A push through each of the other doors: refused with 507 while it is full, and sent again, taken afterwards. */
+const pushThroughDoors = async (server, isFull) => {
+  for (const Client of doors) {
+    const client = new Client({ port: server.port, storeId: Client.name })
+    const { ok, error } = await client.push(eventsOfDoors)
+    const asExpected = isFull ? error?.status === 507 && /no space left/.test(error.cause) : ok
+    if (!asExpected) throw new Error(`a push through ${Client.name} was answered with ${JSON.stringify(error)}`)
+    const { pages } = await client.pull()
+    const count = pages.flatMap(({ events }) => events).length
+    if (count !== (isFull ? 0 : eventsOfDoors.length)) throw new Error(`${count} events through ${Client.name}`)
+    client.close()
+  }
+}
+
 /** After the space is there again: pushes, the live pull and readiness, all without a restart. */
 const assertRecovers = async (server, client, watcher, journal) => {
   const error = await pushBatch(client, journal, { count: 20, argsBytes: 20_000 })
@@ -126,8 +144,10 @@ const fillAndFree = async (t, disk) => {
   await fill(client, journal)
   t.say(`full after ${journal.acknowledgedEvents} events`)
   await assertReadable(server, watcher, journal)
+  await pushThroughDoors(server, true)
   disk.free(server)
   await assertRecovers(server, client, watcher, journal)
+  await pushThroughDoors(server, false)
   const { code } = await server.stop()
   if (code !== 0) throw new Error(`the stop ended with ${code}: ${server.errors}`)
   await assertHolds(await startServer(t, { data }), journal)

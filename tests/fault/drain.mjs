@@ -5,12 +5,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 
+import { ElectricClient, S2Client } from '../lib/doors.mjs'
 import { until, within } from '../lib/runner.mjs'
 import { makeDirectory, sanitizer, slowness, sluiceBinary, startServer } from '../lib/server.mjs'
 import { ConnectionLost, httpRequest, openWsClient, pullAll, syncPath } from '../lib/sync_cf.mjs'
 import { plainEvents } from './lib/events.mjs'
 import { Journal } from './lib/journal.mjs'
-import { HttpPusher, WsPusher } from './lib/pusher.mjs'
+import { DoorPusher, HttpPusher, WsPusher } from './lib/pusher.mjs'
 
 const checkAll = async (port, journals) => {
   for (const journal of journals) {
@@ -19,7 +20,7 @@ const checkAll = async (port, journals) => {
   }
 }
 
-/** Twenty clients on five stores, over both transports. */
+/** Thirty clients on five stores, at all doors. */
 const makeClients = (random, hooks) => {
   const journals = Array.from({ length: 5 }, (_, i) => new Journal(`store ${i}`))
   const pushers = journals.flatMap((journal) => [
@@ -27,6 +28,8 @@ const makeClients = (random, hooks) => {
     new WsPusher({ journal, random, hooks, name: 'ws v4', dialect: 'v4' }),
     new HttpPusher({ journal, random, hooks, name: 'http' }),
     new HttpPusher({ journal, random, hooks, name: 'http, a connection each', keepAlive: false }),
+    new DoorPusher({ journal, random, hooks, name: 's2', Client: S2Client }),
+    new DoorPusher({ journal, random, hooks, name: 'electric', Client: ElectricClient }),
   ])
   return { journals, pushers }
 }

@@ -6,22 +6,23 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 
+import { ElectricClient, S2Client } from '../lib/doors.mjs'
 import { slowness, startServer } from '../lib/server.mjs'
 import { pullAll } from '../lib/sync_cf.mjs'
 import { makeDirectory } from '../lib/server.mjs'
 import { until } from '../lib/runner.mjs'
 import { Journal } from './lib/journal.mjs'
-import { HttpPusher, WsPusher } from './lib/pusher.mjs'
+import { DoorPusher, HttpPusher, WsPusher } from './lib/pusher.mjs'
 import { ioCalls, killWhileStarting } from './lib/startup.mjs'
 
 /** Kills of one data directory before a new one is begun: each is followed by pulls of everything. */
 const killsPerLife = 12
 const roundsByDefault = 72
 
-/** Who pushes: alone with several pushes on the way, in competition, over both transports and dialects. */
+/** Who pushes: alone with several pushes on the way, in competition, over both transports and dialects, at all doors. */
 const makePushers = (random, hooks) => {
-  const journals = ['alone', 'two · clients', 'mixed/✓', 'über http'].map((name) => new Journal(name))
-  const [alone, two, mixed, overHttp] = journals
+  const journals = ['alone', 'two · clients', 'mixed/✓', 'über http', 'doors'].map((name) => new Journal(name))
+  const [alone, two, mixed, overHttp, doors] = journals
   const common = { random, hooks }
   const pushers = [
     new WsPusher({ ...common, journal: alone, name: 'alone', depth: 3 }),
@@ -30,6 +31,9 @@ const makePushers = (random, hooks) => {
     new WsPusher({ ...common, journal: mixed, name: 'ws ✓' }),
     new HttpPusher({ ...common, journal: mixed, name: 'http ✓', dialect: 'v4' }),
     new HttpPusher({ ...common, journal: overHttp, name: 'http' }),
+    new DoorPusher({ ...common, journal: mixed, name: 's2 ✓', Client: S2Client }),
+    new DoorPusher({ ...common, journal: doors, name: 's2', Client: S2Client }),
+    new DoorPusher({ ...common, journal: doors, name: 'electric', Client: ElectricClient }),
   ]
   return { journals, pushers }
 }

@@ -1,10 +1,21 @@
 // One store through all doors at once: sync-cf over WebSocket and HTTP, S2 and Electric.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import test from 'node:test'
-import { ElectricPuller, EventStream, fill, pullElectric, push, s2Args } from './lib/doors.mjs'
-import { ask } from './lib/http.mjs'
+import { ElectricPuller, EventStream, fill, pullElectric, push, pushBody, s2Args } from './lib/doors.mjs'
+import { HttpClient, ask, syncTarget } from './lib/http.mjs'
 import { startServer, temporaryDirectory, withServer } from './lib/server.mjs'
-import { SyncSocket, chain, eventText, newStore, pullOverHttp, pushOverHttp } from './lib/sync.mjs'
+import {
+  SyncSocket,
+  chain,
+  eventText,
+  newStore,
+  pullOverHttp,
+  pushOverHttp,
+  pushPayload,
+  requestText,
+} from './lib/sync.mjs'
 
 const quiet = { 'log-level': 'error' }
 const server = await startServer(quiet)
@@ -226,6 +237,55 @@ test('each door can be switched off without the others', async () => {
       }
     })
   }
+})
+
+// Another program has the database's write lock, so that the first push stays under way and the second waits.
+test('a push whose connection was cut before its turn came is passed over, at every HTTP door', async () => {
+  for (const [path, request] of Object.entries({
+    '/s2': (events) => ['/s2', pushBody('locked', events)],
+    '/electric': (events) => ['/electric', pushBody('locked', events, '/electric')],
+    'sync-cf': (events) => [syncTarget('locked'), requestText(1, 'SyncHttpRpc.Push', pushPayload('locked', events))],
+  })) {
+    const data = temporaryDirectory()
+    const own = await startServer({ 'drain-timeout': '100ms' }, { data })
+    await fill(own, '/s2', 'locked', chain(0, 1))
+    const lock = await lockDatabase(data)
+    for (const head of [1, 2]) {
+      const [target, body] = request(chain(head, 1))
+      const client = await HttpClient.connect(own)
+      client.send('POST', target, { body })
+      await ask(own, 'HEAD', '/s2') // what was sent before has been read
+    }
+    own.signal('SIGTERM')
+    await new Promise((resolve) => own.child.stderr.on('data', () => /were cut/.test(own.stderr) && resolve()))
+    lock.release()
+    assert.deepEqual(await own.exited, { code: 0, signal: null })
+    own.assertCalm()
+    await withServer(
+      quiet,
+      async (again) => assert.deepEqual((await pullOverHttp(again, 'locked')).chunks.seqs, [1, 2], path),
+      { data },
+    )
+  }
+})
+
+async function lockDatabase(data) {
+  const shell = spawn('sqlite3', [`${data}/sluice.db`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  shell.stdin.write("BEGIN IMMEDIATE;\nSELECT 'locked';\n")
+  await once(shell.stdout, 'data')
+  return { release: () => shell.stdin.end() }
+}
+
+test('the log names the store whose pull was refused, at every door', async () => {
+  await withServer({}, async (own) => {
+    await pullOverHttp(own, 'over sync-cf', { cursor: { backendId: 'another', seq: 1 } })
+    await EventStream.all(own, s2Args('over S2', { after: 7 }))
+    await pullElectric(own, 'over Electric', { at: { handle: 'another', offset: '1_0' } })
+    await own.stop() // what it had to say is there
+    assert.match(own.stderr, /refused status=BACKEND_ID_MISMATCH store="over sync-cf" /)
+    assert.match(own.stderr, /refused status=CURSOR_AHEAD store="over S2" /)
+    assert.match(own.stderr, /refused status=BACKEND_ID_MISMATCH store="over Electric" /)
+  })
 })
 
 test('the server ends well after all of this', () => server.stop())

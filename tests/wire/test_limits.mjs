@@ -1,6 +1,7 @@
 // Every limit, at it and one over it: what is over is refused with the limit's name, what is at it works.
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { argsTarget, electricArgs, pullElectric, push, s2Args } from './lib/doors.mjs'
 import { HttpClient, ask, buildRequest, syncTarget } from './lib/http.mjs'
 import { startServer, withServer } from './lib/server.mjs'
 import {
@@ -15,6 +16,7 @@ import {
   pushOverHttp,
   requestText,
 } from './lib/sync.mjs'
+import { Wire, pause } from './lib/wire.mjs'
 import { HandshakeRefused, OP, WsClient } from './lib/ws.mjs'
 
 const KIB = 1024
@@ -389,6 +391,49 @@ test('a body that is being received counts, and is given back when its client go
       assert.equal(status, 200)
     },
   )
+})
+
+// A pull with as much behind it as is read at once.
+async function pullWithMoreBehind(own, target) {
+  const wire = await Wire.connect({ port: own.port })
+  const behind = buildRequest('HEAD', '/s2').toString().repeat(1000).slice(0, 60 * KIB)
+  wire.write(Buffer.concat([buildRequest('GET', target), Buffer.from(behind)]))
+  return wire
+}
+
+test('what waits behind a long poll counts, and is given back; behind a stream, which is the last, nothing does', async () => {
+  const flags = { 'inflight-bytes-max': '512K', 'message-bytes-max': '400K', 'event-bytes-max': '64K' }
+  await withServer(flags, async (own) => {
+    const { at } = await pullElectric(own, 'busy')
+    const poll = argsTarget('/electric', electricArgs('busy', { at, live: true }))
+    const stream = argsTarget('/s2', s2Args('busy', { live: true }))
+    const streams = []
+    for (let i = 0; i < 40; i++) {
+      const wire = await pullWithMoreBehind(own, stream)
+      await wire.until(() => wire.bytes.length > 0, 'the head of a stream')
+      streams.push(wire)
+    }
+    assert.equal((await ask(own, 'POST', syncTarget('busy'), { body: pingOf(390 * KIB) })).status, 200)
+    assert.ok(streams.every((wire) => !wire.closed))
+
+    const polls = []
+    for (let i = 0; i < 40; i++) {
+      polls.push(await pullWithMoreBehind(own, poll))
+    }
+    while (polls.filter((wire) => wire.closed).length < 20) {
+      await pause(20) // until there is no room for more
+    }
+    for (const wire of polls) {
+      wire.destroy()
+    }
+    await push(own, '/electric', 'busy', chain(0, 1)) // ends the polls
+    while ((await ask(own, 'POST', syncTarget('busy'), { body: pingOf(390 * KIB) })).status !== 200) {
+      await pause(20)
+    }
+    for (const wire of streams) {
+      wire.destroy()
+    }
+  })
 })
 
 test('pushes that are worked on count, and are given back: many in turn, each over the half', async () => {

@@ -21,6 +21,8 @@ const texts = [
 const wireStoreIds = {
   ws: 'Büro/東京 🗂 &storeId=other#?%2F%00+ \u2028\u0000',
   http: 'Büro Straße/1 &storeId=other#?%2F%00+',
+  s2: 'Büro/東京 🗂 &storeId=other#?%2F%00+ \u2028\u0000',
+  electric: 'Büro/東京 🗂 &storeId=other#?%2F%00+ \u2028\u0000',
 }
 
 for (const [transport, wireStoreId] of Object.entries(wireStoreIds)) {

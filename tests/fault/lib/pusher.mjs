@@ -208,3 +208,25 @@ export class HttpPusher extends Pusher {
     if (!ok) throw new Error(`the pull of ${this.name} failed: ${JSON.stringify(error)}`)
   }
 }
+
+/** Over S2 or Electric, by `Client`. Where its pulls have come to it keeps over all lives of the server. */
+export class DoorPusher extends HttpPusher {
+  place = undefined
+
+  constructor({ Client, ...options }) {
+    super(options)
+    this.Client = Client
+  }
+
+  async connect(port) {
+    const { journal, keepAlive, place } = this
+    this.client = new this.Client({ port, storeId: journal.storeId, keepAlive, place })
+  }
+
+  async catchUp() {
+    const { ok, error, pages } = await this.client.pull()
+    if (!ok) throw new Error(`the pull of ${this.name} failed: ${JSON.stringify(error)}`)
+    this.place = this.client.place
+    for (const page of pages) this.takePage({ backendId: this.journal.backendId, ...page })
+  }
+}

@@ -136,6 +136,53 @@ static void an_ack_and_an_interrupt_name_their_request(void **state)
 }
 
 /* Unknown fields are to be ignored, also those that another kind of message has. */
+/* Clients write all Acks alike; one with a space in it is read the long way. */
+static void an_ack_is_read_the_same_however_it_is_written(void **state)
+{
+    (void)state;
+    static const char *const IDS[] = {"\"1\"",    "1",           "0",        "\"0\"",
+                                      "\"a-Z9\"", "\"\"",        "",         "01",
+                                      "-1",       "1.5",         "1e5",      "\"a",
+                                      "a\"",      "\"\\u0031\"", "\"a\"b\"", "\"a\",\"id\":\"b\"",
+                                      "\"",       "null",        "{}",       "\"\xff\"",
+                                      "\"\x01\"", "1}",          "\"1\"}"};
+    for (size_t i = 0; i < sizeof(IDS) / sizeof(IDS[0]); i++) {
+        struct rpc_frame frames[2];
+        struct rpc_message messages[2];
+        char texts[2][128];
+        (void)snprintf(texts[0], sizeof texts[0], "{\"_tag\":\"Ack\",\"requestId\":%s}", IDS[i]);
+        (void)snprintf(texts[1], sizeof texts[1], "{\"_tag\":\"Ack\",\"requestId\":%s }", IDS[i]);
+        enum sluice_status statuses[2];
+        for (size_t k = 0; k < 2; k++) {
+            statuses[k] = rpc_frame_open(&frames[k], slice_of_string(texts[k]), NULL);
+        }
+        assert_int_equal(statuses[0], statuses[1]);
+        if (statuses[0] != SLUICE_OK) {
+            continue;
+        }
+        for (size_t k = 0; k < 2; k++) {
+            assert_true(rpc_frame_next(&frames[k], &messages[k]));
+        }
+        assert_int_equal(messages[0].kind, messages[1].kind);
+        assert_int_equal(messages[0].dialect, messages[1].dialect);
+        assert_true(slice_equal(messages[0].id, messages[1].id));
+        assert_true(slice_equal(messages[0].payload, messages[1].payload));
+        assert_false(rpc_frame_next(&frames[0], &messages[0]));
+    }
+}
+
+static void an_ack_with_a_long_id_is_invalid(void **state)
+{
+    (void)state;
+    struct rpc_frame frame;
+    struct rpc_message message;
+    char text[256];
+    (void)snprintf(text, sizeof text, "{\"_tag\":\"Ack\",\"requestId\":\"%0127d\"}", 1);
+    assert_int_equal(rpc_frame_open(&frame, slice_of_string(text), NULL), SLUICE_OK);
+    assert_true(rpc_frame_next(&frame, &message));
+    assert_int_equal(message.kind, RPC_INVALID);
+}
+
 static void each_kind_reads_only_its_own_id_field(void **state)
 {
     (void)state;
@@ -460,6 +507,8 @@ int main(void)
         cmocka_unit_test(an_absent_payload_is_null),
         cmocka_unit_test(an_id_keeps_its_text_and_its_type_tells_the_dialect),
         cmocka_unit_test(an_ack_and_an_interrupt_name_their_request),
+        cmocka_unit_test(an_ack_is_read_the_same_however_it_is_written),
+        cmocka_unit_test(an_ack_with_a_long_id_is_invalid),
         cmocka_unit_test(each_kind_reads_only_its_own_id_field),
         cmocka_unit_test(a_ping_and_an_eof_need_nothing_more),
         cmocka_unit_test(an_array_holds_messages_in_order),

@@ -261,6 +261,36 @@ export const tests = [
     },
   },
   {
+    name: 'a page that can never be read ends a pull, live or not, after a few tries',
+    run: async (t) => {
+      const log = makeEvents(3)
+      delete log[1].name
+      for (const how of ['live', 'once']) {
+        for (const transport of ['ws', 'http']) {
+          const server = await startFakeServer(t, { log })
+          const driver = await startDriver(t, server[transport], 'store')
+          driver.do(`pull 1 0 ${how}`)
+          const ended = await driver.told('ended')
+          assert.equal(ended.status, 'UNKNOWN')
+          assert.match(ended.message, /name is missing/)
+          assert.ok(server.messages.length < 20, `${server.messages.length} messages`)
+        }
+      }
+    },
+  },
+  {
+    name: 'a server that takes every handshake and answers nothing ends what waits in vain with OFFLINE',
+    run: async (t) => {
+      const hooks = { message: (conn) => (conn.cut(), true) }
+      const server = await startFakeServer(t, { hooks, log: makeEvents(3) })
+      const driver = await startDriver(t, server.ws, 'store', { operation_timeout_ms: 300 })
+      driver.do('pull 1 0 once')
+      driver.do('push 4 1 3 10')
+      assert.equal((await driver.told('ended')).status, 'OFFLINE')
+      assert.equal((await driver.told('pushed')).status, 'OFFLINE')
+    },
+  },
+  {
     name: 'another backend id ends a pull, and says which',
     run: async (t) => {
       const error = { _tag: 'BackendIdMismatchError', expected: 'theirs', received: 'ours' }

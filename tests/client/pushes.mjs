@@ -64,9 +64,9 @@ const errors = [
   ['an unknown error without a cause', (id) => fail(id, { _tag: 'UnknownError' }), { status: 'UNKNOWN' }],
   ['an unknown error whose cause is null', (id) => fail(id, { _tag: 'UnknownError', cause: null }), { status: 'UNKNOWN' }],
   [
-    'an error whose cause is another one',
-    (id) => fail(id, { _tag: 'UnknownError', cause: { _tag: 'ServerAheadError', minimumExpectedNum: 1, providedNum: 2 } }),
-    { status: 'UNKNOWN' },
+    'an error that has ServerAhead as its cause',
+    (id) => fail(id, { _tag: 'InvalidPushError', cause: ahead(9, 5) }),
+    { status: 'SERVER_AHEAD', minimumExpected: 9 },
   ],
   ['an error that nobody knows', (id) => fail(id, { _tag: 'Sulking', why: 'so' }), { status: 'UNKNOWN', says: /Sulking/ }],
   ['a defect, v3', (id) => failure(id, { _tag: 'Die', defect: 'seqNum?' }), { status: 'UNKNOWN', says: /seqNum\?/ }],

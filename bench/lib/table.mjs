@@ -3,6 +3,7 @@
 
 const number = (value) => {
   if (typeof value !== 'number') return value ?? ''
+  if (!Number.isFinite(value)) return 'none'
   if (value >= 100) return Math.round(value).toLocaleString('en')
   return value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
@@ -17,7 +18,7 @@ const ratioOf = (ours, theirs) =>
 
 /** "34 × (≥ 30)", with what it was aimed at, and "✗" where it is missed. */
 const compare = (ratio, aim, more) => {
-  if (ratio === undefined) return ''
+  if (!Number.isFinite(ratio)) return '' // one of the two did nothing at all in its time
   const text = ratio >= 10 ? ratio.toFixed(0) : ratio >= 0.1 ? ratio.toFixed(2) : `1/${Math.round(1 / ratio)}`
   if (aim === undefined) return `${text} ×`
   const aimed = aim < 0.1 ? `1/${Math.round(1 / aim)}` : `${aim}`

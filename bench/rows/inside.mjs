@@ -28,15 +28,18 @@ const traced = async (line) => {
 }
 
 /** A client that pushes one by one: between a push and its answer the log must have been synced. */
-const answersBeforeSync = (calls) => {
+const answersBeforeSync = ({ calls, pushes }) => {
+  let answers = 0
   let early = 0
   let synced = false
   for (const call of calls) {
     if (/f(data)?sync(\(| resumed).*= 0$/.test(call)) synced = true
     if (!/_tag.*Exit.*Success/.test(call.replaceAll('\\"', ''))) continue
+    answers++
     if (!synced) early++
     synced = false
   }
+  if (answers !== pushes) throw new Error(`the trace has ${answers} answers of ${pushes} pushes`)
   return early
 }
 
@@ -46,7 +49,7 @@ const durability = async () => {
   const one = await traced('push --events 300')
   const many = await traced('push --clients 64 --stores 64 --events 50')
   return {
-    early: answersBeforeSync(one.calls),
+    early: answersBeforeSync(one),
     syncsOfOne: syncs(one.calls) / one.pushes,
     syncsOfMany: syncs(many.calls) / many.transactions,
     group: many.pushes / many.transactions,

@@ -275,7 +275,6 @@ bool load_answer_is_success(struct slice message)
 uint64_t load_answer_last_seq_num(struct slice message)
 {
     struct slice key = SLICE("\"seqNum\":");
-    const char *end = message.data + message.bytes;
     uint64_t number = 0;
     for (size_t before = message.bytes; before > 0;) {
         const char *quote = memrchr(message.data, '"', before);
@@ -283,6 +282,7 @@ uint64_t load_answer_last_seq_num(struct slice message)
             return 0;
         }
         before = (size_t)(quote - message.data);
+        const char *end = message.data + message.bytes;
         if ((size_t)(end - quote) > key.bytes && memcmp(quote, key.data, key.bytes) == 0) {
             for (const char *at = quote + key.bytes; at < end && *at >= '0' && *at <= '9'; at++) {
                 number = number * 10 + (uint64_t)(*at - '0');

@@ -60,7 +60,6 @@ class Backend {
   }
 }
 
-const launchers = { Sluice: startSluice, 'the reference backend': startReference }
 const open = async (t, start) => new Backend(t, start, await makeDirectory(t)).start()
 
 /** Everything that is in a store, by a client of its own. */
@@ -114,36 +113,37 @@ const contract = (start, transport) => async (t) => {
   checkEvents(await readAll(t, backend[transport]), 255)
 }
 
-const killedMidPush = (start) => async (t) => {
+const killedMidPush = (start, count) => async (t) => {
   const backend = await open(t, start)
   const options = { operation_timeout_ms: 60_000 }
   const pusher = await startDriver(t, backend.ws, 'store', options)
   const follower = await startDriver(t, backend.ws, 'store', options)
   follower.do('pull 1 0 live')
-  pusher.do('push 1 3000 0 1000')
-  for (const least of [200, 1500]) {
+  pusher.do(`push 1 ${count} 0 1000`)
+  for (const least of [200, count / 2]) {
     await follower.until(`${least} events`, () => follower.events(1).length >= least, { pollMs: 1 })
     assert.deepEqual(pusher.all('pushed'), [], 'the push was over before the server was killed')
     await backend.killAndStart()
   }
   const pushed = await pusher.told('pushed', { timeoutMs: 90_000 })
   assert.equal(pushed.status, 'OK', JSON.stringify(pushed))
-  assert.equal(pushed.count, 3000)
-  checkEvents(await readAll(t, backend.ws), 3000)
-  await follower.until('the follower has all', () => follower.events(1).length >= 3000)
-  checkEvents(follower.events(1), 3000)
+  assert.equal(pushed.count, count)
+  checkEvents(await readAll(t, backend.ws), count)
+  await follower.until('the follower has all', () => follower.events(1).length >= count)
+  checkEvents(follower.events(1), count)
 }
 
-const killedMidPull = (start) => async (t) => {
+const killedMidPull = (start, count) => async (t) => {
   const backend = await open(t, start)
   const pusher = await startDriver(t, backend.ws, 'store')
-  assert.equal((await pushAll(pusher, 'push 1 4000 0 1000')).count, 4000)
+  assert.equal((await pushAll(pusher, `push 1 ${count} 0 1000`)).count, count)
   const puller = await startDriver(t, backend.ws, 'store', { operation_timeout_ms: 60_000 })
   puller.do('pull 1 0 once')
   await puller.told('page')
+  assert.deepEqual(puller.all('ended'), [], 'the pull was over before the server was killed')
   await backend.killAndStart()
   assert.equal((await puller.told('ended', { timeoutMs: 90_000 })).status, 'OK')
-  checkEvents(puller.events(1), 4000)
+  checkEvents(puller.events(1), count)
 }
 
 const many = (start) => async (t) => {
@@ -196,12 +196,15 @@ const outboxes = (start) => async (t) => {
   }
 }
 
-export const tests = Object.entries(launchers).flatMap(([name, start]) => [
+/** `count` events are so many that it is in the middle of them when it is killed. */
+const testsOf = (name, start, count) => [
+  { name: `${name}: killed twice in the middle of a push, which goes on without loss or doubling`, run: killedMidPush(start, count) },
+  { name: `${name}: killed in the middle of a pull, which goes on where it was`, run: killedMidPull(start, count) },
+  { name: `${name}: ten thousand events go in and come back, by the command line`, run: many(start) },
+  { name: `${name}: three outboxes and a server that is killed end with one log`, run: outboxes(start) },
   { name: `${name}: the whole contract over WebSocket`, run: contract(start, 'ws') },
   { name: `${name}: the whole contract over HTTP`, run: contract(start, 'http') },
-  { name: `${name}: killed twice in the middle of a push, which goes on without loss or doubling`, run: killedMidPush(start) },
-  { name: `${name}: killed in the middle of a pull, which goes on where it was`, run: killedMidPull(start) },
-  { name: `${name}: ten thousand events go in and come back, by the command line`, run: many(start) },
   { name: `${name}: events of 100 kB go in and come back`, run: large(start) },
-  { name: `${name}: three outboxes and a server that is killed end with one log`, run: outboxes(start) },
-])
+]
+export const sluiceTests = testsOf('Sluice', startSluice, 4000)
+export const referenceTests = testsOf('the reference backend', startReference, 1000)

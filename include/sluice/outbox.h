@@ -46,8 +46,9 @@ sluice_client_outbox_status(struct sluice_client *client, struct sluice_outbox_s
                             struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* After BACKEND_ID_MISMATCH: forgets the old log and starts with the new one, from its beginning;
- * what is pending is put on top of it. Also an answer to any other halt. Any thread. STORAGE_*;
- * NO_MEMORY. */
+ * what is pending is put on top of it. Only then: in the same log, commits that it has already and
+ * that were not pulled yet would be there twice. After any other halt, close the client and make it
+ * anew. Any thread. STORAGE_*; NO_MEMORY. */
 SLUICE_API enum sluice_status
 sluice_client_outbox_reset(struct sluice_client *client,
                            struct sluice_error *error) SLUICE_MUST_CHECK;

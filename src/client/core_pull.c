@@ -86,7 +86,7 @@ static void ask(struct client_core *core, struct core_pull *pull)
     core->pushed_last = false;
     pull->request_id = id;
     pull->learning = pull->cursor_seq_num > 0 && core->backend_id_bytes == 0;
-    pull->waits_since_ms = core->now_ms;
+    pull->asked_ms = core->now_ms;
 }
 
 /* Asks once more from the cursor: what came does not join up with it. Whoever calls has stopped, or
@@ -169,6 +169,28 @@ static void mind_gap(struct client_core *core, struct core_pull *pull)
     }
 }
 
+/* A page that cannot be read. A fresh connection may bring a better one, but not for ever. */
+static void take_nonsense(struct client_core *core, struct core_pull *pull,
+                          enum sluice_status status, const struct sluice_error *error)
+{
+    struct sluice_failure failure = {0};
+    bool is_ours = status == SLUICE_NO_MEMORY;
+    bool ends = !is_ours && pull->failure_count + 1 >= CORE_PULL_FAILURES_MAX;
+    (void)error_set(&failure.error,
+                    is_ours ? SLUICE_NO_MEMORY
+                    : ends  ? SLUICE_UNKNOWN
+                            : SLUICE_OFFLINE,
+                    "a page of the server cannot be read: %s", error->message);
+    if (ends) {
+        interrupt(core, pull);
+        end_pull(core, pull, &failure);
+        return;
+    }
+    pull->not_before_ms = core_wait(core, pull->failure_count);
+    pull->failure_count += is_ours ? 0 : 1;
+    core_fail(core, &failure);
+}
+
 /* One value of a Chunk. False: the rest is not wanted. */
 static bool take_value(struct client_core *core, struct core_pull *pull, struct slice value)
 {
@@ -177,10 +199,7 @@ static bool take_value(struct client_core *core, struct core_pull *pull, struct 
     struct sluice_error error = {0};
     enum sluice_status status = pull_order_take(pull->order, value, &verdict, &page, &error);
     if (status != SLUICE_OK) {
-        struct sluice_failure failure = {0};
-        (void)error_set(&failure.error, status == SLUICE_NO_MEMORY ? status : SLUICE_OFFLINE,
-                        "a page of the server cannot be read: %s", error.message);
-        core_fail(core, &failure);
+        take_nonsense(core, pull, status, &error);
         return false;
     }
     while (verdict == PULL_ORDER_PAGE) {
@@ -269,7 +288,9 @@ static uint64_t page_deadline_ms(const struct client_core *core, const struct co
     if (core_polls(core) || (pull->live && pull->at_head)) {
         return UINT64_MAX;
     }
-    return core_after(pull->waits_since_ms, core->config->request_timeout_ms);
+    uint64_t since_ms =
+        pull->asked_ms > pull->waits_since_ms ? pull->asked_ms : pull->waits_since_ms;
+    return core_after(since_ms, core->config->request_timeout_ms);
 }
 
 static bool gives_up(const struct client_core *core, const struct core_pull *pull)

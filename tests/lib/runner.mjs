@@ -87,9 +87,10 @@ const runOne = async (test, options) => {
 
 /**
  * Runs what the command line asks for: `--only TEXT` (a part of the name), `--rounds N` (how long the
- * tests that go in rounds take), `--seed N` (to have the same random numbers again).
+ * tests that go in rounds take), `--seed N` (to have the same random numbers again). `atOnce` tests run
+ * at the same time: for those that mostly wait.
  */
-export const runTests = async (tests, { slowness = 1 } = {}) => {
+export const runTests = async (tests, { slowness = 1, atOnce = 1 } = {}) => {
   const { values } = parseArgs({
     options: { only: { type: 'string' }, rounds: { type: 'string' }, seed: { type: 'string' } },
   })
@@ -101,15 +102,19 @@ export const runTests = async (tests, { slowness = 1 } = {}) => {
     if (code === 13) console.log('FAIL: nothing is left that the test could wait for')
   })
   let failed = 0
-  for (const test of chosen) {
-    const start = performance.now()
-    const timeoutMs = rounds === undefined ? (test.timeoutMs ?? 180_000) * slowness : 2 ** 31 - 1
-    const failures = await runOne(test, { rounds, seed, timeoutMs })
-    const seconds = ((performance.now() - start) / 1000).toFixed(1)
-    console.log(`${failures.length === 0 ? 'ok  ' : 'FAIL'} ${test.name} (${seconds} s)`)
-    for (const failure of failures) console.log(String(failure?.stack ?? failure).replace(/^/gm, '     '))
-    if (failures.length > 0) failed++
+  const waiting = [...chosen]
+  const work = async () => {
+    for (let test = waiting.shift(); test !== undefined; test = waiting.shift()) {
+      const start = performance.now()
+      const timeoutMs = rounds === undefined ? (test.timeoutMs ?? 180_000) * slowness : 2 ** 31 - 1
+      const failures = await runOne(test, { rounds, seed, timeoutMs })
+      const seconds = ((performance.now() - start) / 1000).toFixed(1)
+      console.log(`${failures.length === 0 ? 'ok  ' : 'FAIL'} ${test.name} (${seconds} s)`)
+      for (const failure of failures) console.log(String(failure?.stack ?? failure).replace(/^/gm, '     '))
+      if (failures.length > 0) failed++
+    }
   }
+  await Promise.all(Array.from({ length: atOnce }, work))
   console.log(`${chosen.length - failed} passed, ${failed} failed`)
   process.exit(failed === 0 && chosen.length > 0 ? 0 : 1)
 }

@@ -291,7 +291,7 @@ static const struct profile PROFILES[] = {
      .restart = 10,
      .kill = 15,
      .fail = 10,
-     .latency_ms_max = 1000},
+     .latency_ms_max = 500},
 };
 #define PROFILE_COUNT (sizeof(PROFILES) / sizeof(PROFILES[0]))
 

@@ -34,6 +34,8 @@ struct sync_page_read {
     size_t events;
     int64_t last_created_at_ms;
     uint64_t failures; /* the store's, when the read was submitted */
+    uint64_t
+        head_known; /* the store's head then, as far as it was known: its log has at least that */
 };
 
 /* Reader thread. */
@@ -133,6 +135,7 @@ static enum sluice_status read_page(struct sync_pull *pull)
     reading->pull = pull;
     reading->encoder = pull->encoder;
     reading->failures = store->failures;
+    reading->head_known = store->known ? store->info.head : 0;
     buffer_init(&reading->page, SIZE_MAX / 2);
     reading->encoder->start(&reading->page);
     reading->read = (struct eventlog_read){
@@ -161,6 +164,14 @@ static void read_on(struct sync_pull *pull)
         enum sluice_status status = error_set(&error, SLUICE_NO_MEMORY, "out of memory for a page");
         end(pull, status, &error);
     }
+}
+
+/* Out of the live stream, to read on from its own place when it is ready. */
+static void fall_behind(struct sync_pull *pull)
+{
+    unlink_subscriber(pull);
+    pull->state = SYNC_PULL_WAITING;
+    sync_pull_resume(pull);
 }
 
 /* What only the first page can tell: whether the cursor is one of this log's. */
@@ -250,6 +261,32 @@ static void learn_from(struct sync_page_read *reading)
     }
 }
 
+/* A log that has lost events was changed by somebody else, under the server. What was known of it
+ * is forgotten, and every live pull of the store looks for itself. */
+static enum sluice_status check_head(struct sync_page_read *reading, struct sluice_error *error)
+{
+    struct sync_store *store = reading->store;
+    uint64_t head = reading->read.info.head;
+    uint64_t expected = reading->head_known;
+    if (reading->pull != NULL && reading->pull->any_page && reading->pull->sent > expected) {
+        expected = reading->pull->sent;
+    }
+    if (head >= expected) {
+        return SLUICE_OK;
+    }
+    if (store->known && store->current == NULL && store->info.head > head) {
+        store->known = false;
+        store->failures++;
+        for (struct sync_pull *pull = store->subscribers; pull != NULL; pull = store->subscribers) {
+            fall_behind(pull);
+        }
+    }
+    return error_set(error, SLUICE_STORAGE_CORRUPT,
+                     "the log had events up to %llu and now ends at %llu: its data was changed "
+                     "under the running server; restart it, and see docs/storage.md",
+                     (unsigned long long)expected, (unsigned long long)head);
+}
+
 static void page_done(struct eventlog_read *read)
 {
     struct sync_page_read *reading = (struct sync_page_read *)read;
@@ -257,6 +294,9 @@ static void page_done(struct eventlog_read *read)
     struct sluice_error error = read->error;
     enum sluice_status status = read->status;
     store->sync->requests--;
+    if (status == SLUICE_OK) {
+        status = check_head(reading, &error);
+    }
     learn_from(reading);
     struct sync_pull *pull = reading->pull;
     if (pull != NULL) {
@@ -337,14 +377,6 @@ static struct shared *live_page(struct sync_store *store, const struct sync_enco
     struct shared *shared = buffer_status(&page) == SLUICE_OK ? shared_take_buffer(&page) : NULL;
     buffer_deinit(&page);
     return shared;
-}
-
-/* Out of the live stream, to read on from its own place when it is ready. */
-static void fall_behind(struct sync_pull *pull)
-{
-    unlink_subscriber(pull);
-    pull->state = SYNC_PULL_WAITING;
-    sync_pull_resume(pull);
 }
 
 void store_publish(struct sync_store *store, const struct event *events, size_t count)

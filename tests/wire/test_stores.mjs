@@ -1,5 +1,6 @@
 // Stores: they do not mix, they come to be with their first event, and they outlive the server.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
@@ -204,6 +205,30 @@ test('a directory is made when it is missing, with its parents', async () => {
   assert.ok((await pushOverHttp(own, 's', [eventText({ seq: 1 })])).exit.ok)
   await own.stop()
   assert.ok(fs.readdirSync(deep).length > 0)
+})
+
+// Nobody should do that. But a pull must not read the same page for ever, looking for events that were known once.
+test('a log that loses events under the server is noticed: pulls end, and come again to what is left', async () => {
+  const storeId = newStore('shortened')
+  assert.ok((await pushOverHttp(server, storeId, chain(0, 5))).exit.ok)
+  const before = await SyncSocket.open(server, storeId)
+  const live = before.pull()
+  await live.until(() => live.caughtUp, 'the catch-up')
+  const sql =
+    `DELETE FROM event WHERE seq_num > 2 AND store = (SELECT id FROM store WHERE store_id = '${storeId}');` +
+    `UPDATE store SET head = 2, event_count = 2 WHERE store_id = '${storeId}'`
+  execFileSync('sqlite3', [path.join(data, 'sluice.db'), sql])
+  const after = await SyncSocket.open(server, storeId)
+  after.pull()
+  assert.equal((await after.untilClosed()).code, 1013)
+  assert.equal((await before.untilClosed()).code, 1013) // its own pull is past the head now
+  const again = await SyncSocket.open(server, storeId)
+  const second = again.pull()
+  await second.until(() => second.caughtUp, 'the catch-up')
+  assert.ok((await again.push([eventText({ seq: 3, client: 'another' })]).done()).ok)
+  await second.untilEvent(3)
+  assert.deepEqual(second.seqs, [1, 2, 3])
+  again.close()
 })
 
 test('the server ends well after all of this', () => server.stop())

@@ -350,7 +350,6 @@ void client_core_bytes(struct client_core *core, char *data, size_t bytes, uint6
         return;
     }
     core->busy = true;
-    core->heard_ms = core->now_ms;
     core_feed(core, data, bytes);
     core->busy = false;
     core_settle(core);

@@ -86,7 +86,7 @@ static void ask(struct client_core *core, struct core_pull *pull)
     core->pushed_last = false;
     pull->request_id = id;
     pull->learning = pull->cursor_seq_num > 0 && core->backend_id_bytes == 0;
-    pull->waits_since_ms = core->now_ms;
+    pull->owed_since_ms = core->now_ms;
 }
 
 /* Asks once more from the cursor: what came does not join up with it. Whoever calls has stopped, or
@@ -146,6 +146,7 @@ static bool deliver(struct client_core *core, struct core_pull *pull,
     }
     pull->at_head = no_more;
     pull->waits_since_ms = core->now_ms;
+    pull->owed_since_ms = core->now_ms;
     if (page->event_count > 0) {
         pull->cursor_seq_num = page->events[page->event_count - 1].seq_num;
         pull->again_count = 0;
@@ -269,7 +270,7 @@ static uint64_t page_deadline_ms(const struct client_core *core, const struct co
     if (core_polls(core) || (pull->live && pull->at_head)) {
         return UINT64_MAX;
     }
-    return core_after(pull->waits_since_ms, core->config->request_timeout_ms);
+    return core_after(pull->owed_since_ms, core->config->request_timeout_ms);
 }
 
 static bool gives_up(const struct client_core *core, const struct core_pull *pull)

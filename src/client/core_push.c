@@ -88,7 +88,7 @@ static void send_batch(struct client_core *core, struct core_push *push)
     push->batch_count = count;
     push->batch_sends++;
     push->request_id = id;
-    push->waits_since_ms = core->now_ms;
+    push->sent_ms = core->now_ms;
 }
 
 static void acknowledge(struct core_push *push, size_t count)
@@ -242,7 +242,7 @@ void core_pushes_step(struct client_core *core, bool may_ask)
     }
     if (push->request_id != 0) {
         if (!core_polls(core) &&
-            core->now_ms >= core_after(push->waits_since_ms, core->config->request_timeout_ms)) {
+            core->now_ms >= core_after(push->sent_ms, core->config->request_timeout_ms)) {
             core_fail_text(core, SLUICE_OFFLINE, "the server owes a push its answer");
         }
         return;
@@ -296,8 +296,7 @@ uint64_t core_pushes_deadline(const struct client_core *core)
         deadline = core_after(push->waits_since_ms, core->config->operation_timeout_ms);
     }
     if (push->request_id != 0 && !core_polls(core)) {
-        deadline =
-            core_min(deadline, core_after(push->waits_since_ms, core->config->request_timeout_ms));
+        deadline = core_min(deadline, core_after(push->sent_ms, core->config->request_timeout_ms));
     }
     if (push->request_id == 0 && push->not_before_ms > core->now_ms) {
         deadline = core_min(deadline, push->not_before_ms);

@@ -282,8 +282,8 @@ static void garbage_ends_the_connection_and_the_pull_goes_on(void **state)
     }
 }
 
-static void a_page_that_is_never_readable_ends_a_pull_in_time_and_is_asked_for_ever_less_often(
-    void **state)
+static void
+a_page_that_is_never_readable_ends_a_pull_in_time_and_is_asked_for_ever_less_often(void **state)
 {
     struct stage *stage = *state;
     unsigned asked_count = 0;

@@ -231,12 +231,13 @@ static struct ordered_page *page_copy(const struct ordered_page *from, size_t fi
     return page;
 }
 
-/* Copies the chains of `page` from `first` on to the held ones; false: no memory, nothing was held.
- */
+/* Copies the chains of `page` from `first` on, as many as can be held, to the held ones; false: no
+ * memory, nothing was held. */
 static bool hold_rest(struct pull_order *order, const struct ordered_page *page, size_t first)
 {
     struct ordered_page *copies = NULL;
-    while (first < page->event_count) {
+    for (unsigned chains = 0; first < page->event_count && chains < PULL_ORDER_HELD_PAGES_MAX;
+         chains++) {
         size_t count = chain_length(page, first);
         struct ordered_page *copy = page_copy(page, first, count);
         if (copy == NULL) {
@@ -255,6 +256,7 @@ static bool hold_rest(struct pull_order *order, const struct ordered_page *page,
         copy->next = copies;
         copies = copy;
     }
+    order->lost = order->lost || first < page->event_count;
     while (copies != NULL) {
         struct ordered_page *next = copies->next;
         hold(order, copies);

@@ -69,7 +69,7 @@ enum sluice_transport {
 };
 
 struct sluice_header {
-    const char *name;  /* an HTTP header's name, a token */
+    const char *name; /* an HTTP header's name, a token; none that a request has anyway (Host …) */
     const char *value; /* printable; no line breaks */
 };
 

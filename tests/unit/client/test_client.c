@@ -191,12 +191,13 @@ static int teardown(void **state)
 static void options_that_make_no_sense_are_refused_by_name(void **state)
 {
     static const struct sluice_header BAD_NAME[] = {{"a b", "v"}};
+    static const struct sluice_header OWN_NAME[] = {{"content-LENGTH", "0"}};
     static const struct sluice_header BAD_VALUE[] = {{"a", "v\r\nX: y"}};
     (void)state;
     struct {
         struct sluice_client_options options;
         const char *part;
-    } wrong[12];
+    } wrong[13];
     size_t count = sizeof(wrong) / sizeof(wrong[0]);
     for (size_t i = 0; i < count; i++) {
         wrong[i].options = options();
@@ -227,6 +228,9 @@ static void options_that_make_no_sense_are_refused_by_name(void **state)
     wrong[10].part = "transport";
     wrong[11].options.struct_bytes = 8;
     wrong[11].part = "sluice_client_options_init";
+    wrong[12].options.headers = OWN_NAME;
+    wrong[12].options.header_count = 1;
+    wrong[12].part = "headers[0].name";
     for (size_t i = 0; i < count; i++) {
         struct sluice_client *made = NULL;
         struct sluice_error error = {0};

@@ -39,14 +39,18 @@ struct sluice_outbox_callbacks;
 /* ---- errors ---- */
 
 /* Why something failed. `error.status` is one of
- *   OFFLINE              no connection: refused, name not found, TLS, silence, something that is
- * not a sync server (a captive portal's HTML, a redirect), 429, 5xx UNAUTHORIZED         401 or 403
+ *
+ *   OFFLINE              no connection: refused, name not found, TLS, silence, 429, 5xx, something
+ *                        that is no sync server (a captive portal's HTML, a redirect)
+ *   UNAUTHORIZED         401 or 403
  *   SERVER_AHEAD         a push whose parent is not the head: pull, renumber, push again
  *   BACKEND_ID_MISMATCH  the store's log is another one than the cursor's or the push's
  *   INVALID              the events, or the request, break a rule; nothing was or will be stored
+ *   LIMIT                an event is larger than the server takes
  *   UNKNOWN              the server answered with an error of its own; its text is in the message
  *   NO_MEMORY, CLOSED    out of memory; the client was closed, or the pull cancelled
  *   STORAGE_*, IO        the outbox or the state file
+ *
  * error.message says what was wrong, where, and what to do. */
 struct sluice_failure {
     struct sluice_error error;

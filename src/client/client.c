@@ -1,8 +1,7 @@
 /* client: the public API (sluice/client.h, sluice/outbox.h): checks and copies what callers give,
  * and brings it to the core through the runner.
  *
- *   sluice_client_push ── copy ──▶ runner_post ──▶ core_push ──▶ done ──▶ the caller's callback,
- * free
+ *     sluice_client_push ── copy ──▶ runner_post ──▶ core_push ── done ──▶ callback, free
  *
  * Owns the copies of the options and of every request, each of which frees itself after its last
  * callback. Thread: any for the functions, the client's for what they post. */

@@ -1,9 +1,10 @@
 /* core_pull: pulls: asking, ordering what comes, asking again.
  *
- *              ask                        chunk                     exit, at the head
- *   waiting ─────────▶ asked ◀──────────────────────▶ (delivering) ───────────────────▶ ended (not
- * live) ▲                 │ connection lost, gap, error answer, HTTP: the poll is over
- *      └─────────────────┘ (the cursor is where it is)
+ *               ask               Exit, at the head, not live
+ *     waiting ───────▶ asked ──────────────────────────────────▶ ended
+ *        ▲              │  ▲ chunk: what is in order is delivered
+ *        │              ├──┘
+ *        └──────────────┘ connection lost, gap, error answer, HTTP: the poll is over
  *
  * Invariants: the cursor is the last event that the caller has taken; what is asked for comes after
  * it. Callbacks of a pull come only from core_pull_chunk, core_pull_exit and core_pulls_step. */

@@ -1,7 +1,7 @@
 /* core_wire: messages to and from the two transports, and who gets them.
  *
- *   bytes ──▶ wire_ws or wire_http ──▶ messages ──▶ effect_rpc_client ──▶ core_pull, core_push,
- * ping
+ *     bytes ──▶ wire_ws or wire_http ──▶ messages ──▶ effect_rpc_client ──▶ core_pull, core_push,
+ *                                                                           pings
  *
  * Runs inside of the core's inputs. After each message it is asked whether the connection is still
  * wanted, for what a message says may end it. */

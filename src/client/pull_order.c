@@ -1,8 +1,8 @@
 /* pull_order: see pull_order.h. Between the wire and the caller of a pull.
  *
- *   take: page ── what was had already is cut off ──▶ starts at the last event ──▶ delivered
- *                                                  └▶ starts further on ──▶ held ──next──▶
- * delivered
+ *     take: page ── what was had already is cut off ──┬─▶ starts at the last event ──▶ delivered
+ *                                                     └─▶ starts further on ──▶ held
+ *     next: held ── its turn has come ──▶ delivered
  *
  * Owns the page that was delivered last and the pages that are held. Invariants: held pages ascend
  * by their first event, and inside a page each event's parent is the one before. The last event

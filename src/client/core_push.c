@@ -82,9 +82,6 @@ static void send_batch(struct client_core *core, struct core_push *push)
         end_push(core, &failure);
         return;
     }
-    if (push->batch_count != count) {
-        push->batch_sends = 0; /* another one than last time: its backend id made it longer */
-    }
     core->pushed_last = true;
     push->batch_count = count;
     push->batch_sends++;

@@ -106,8 +106,9 @@ static void push(struct work *work, uint64_t store, uint64_t events)
 {
     uint64_t *head = &work->heads[store];
     for (uint64_t i = 0; i < events; i++) {
+        *head += 1;
         (void)sqlite3_bind_int64(work->insert, 1, (int64_t)store + 1);
-        (void)sqlite3_bind_int64(work->insert, 2, (int64_t)++ * head);
+        (void)sqlite3_bind_int64(work->insert, 2, (int64_t)*head);
         check(sql_bind(work->insert, 3, work->args) == SQLITE_OK, "bind");
         (void)sqlite3_bind_int64(work->insert, 4, clock_wall_ms());
         check(sql_run(work->insert) == SQLITE_OK, "insert");

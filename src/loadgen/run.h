@@ -62,6 +62,14 @@ extern const struct load_work_ops LOAD_PULL_WORK;
 extern const struct load_work_ops LOAD_FANOUT_WORK;
 extern const struct load_work_ops LOAD_IDLE_WORK;
 
+/* run_fanout.c: which pushes, counted from 0, have been delivered when a page of `events` brings a
+ * subscriber to `received` events: those whose last event is in it. */
+struct load_deliveries {
+    uint64_t first;
+    uint64_t end; /* the one after the last */
+};
+struct load_deliveries load_deliveries_of(uint64_t received, uint64_t events, uint64_t batch);
+
 /* report.c: prints what was measured. */
 void load_report(const struct load_run *run, FILE *out);
 

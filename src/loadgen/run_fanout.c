@@ -83,13 +83,24 @@ static void on_opened(struct load_client *client)
     start_when_ready(run);
 }
 
-static void on_delivered(struct load_run *run, struct load_client *client)
+struct load_deliveries load_deliveries_of(uint64_t received, uint64_t events, uint64_t batch)
+{
+    return (struct load_deliveries){.first = (received - events) / batch, .end = received / batch};
+}
+
+static void on_delivered(struct load_run *run, struct load_client *client, uint64_t events)
 {
     struct fanout_state *state = run->work_state;
-    uint64_t index = (client->received - LOAD_SEQ_BASE - 1) / run->shared.options->batch;
-    uint64_t took_ns = load_loop_now_ns(run->shared.loop) - state->sent_ns[index % SENT_MAX];
-    histogram_add(&run->delivery, took_ns);
-    if (index + 1 == state->sent && state->missing > 0 && --state->missing == 0) {
+    struct load_deliveries pushes =
+        load_deliveries_of(client->received - LOAD_SEQ_BASE, events, run->shared.options->batch);
+    uint64_t now_ns = load_loop_now_ns(run->shared.loop);
+    uint64_t took_ns = 0; /* of the last one */
+    for (uint64_t push = pushes.first; push < pushes.end; push++) {
+        took_ns = now_ns - state->sent_ns[push % SENT_MAX];
+        histogram_add(&run->delivery, took_ns);
+    }
+    bool has_last = pushes.first < pushes.end && pushes.end == state->sent;
+    if (has_last && state->missing > 0 && --state->missing == 0) {
         histogram_add(&run->last_delivery, took_ns);
         push_on(run);
     }
@@ -108,7 +119,7 @@ static void on_page(struct load_client *client, struct slice page, uint64_t even
     } else if (events > 0) {
         run->now.frames++;
         run->now.events += events;
-        on_delivered(run, client);
+        on_delivered(run, client, events);
     }
 }
 

@@ -15,7 +15,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "eventlog/append_check.h"
 #include "sync/admission.h"
+
+/* With so much under way a store's next appends wait, so that those of other stores, which the
+ * committer takes in their order, do not wait for all of them. */
+#define APPENDING_BYTES_MAX (4u << 20)
 
 static void unlink_current(struct sync_store *store)
 {
@@ -95,6 +100,7 @@ static void appended(struct eventlog_append *append)
         (struct sync_push *)((char *)append - offsetof(struct sync_push, request.append));
     struct sync_store *store = push->store;
     store->sync->requests--;
+    store->appending_bytes -= append_payload_bytes(append);
     push->status = append->status;
     if (append->status == SLUICE_OK) {
         store->info = append->info;
@@ -121,6 +127,7 @@ static void append(struct sync_push *push)
         .event_count = push->event_count - push->stored_count,
         .done = appended,
     };
+    store->appending_bytes += append_payload_bytes(&push->request.append);
     store->sync->requests++;
     eventlog_submit_append(store->sync->eventlog, &push->request.append);
 }
@@ -201,7 +208,8 @@ static bool is_for_another_log(const struct sync_push *push)
  * end: a client that does not wait for each answer then pays for one commit, not for each. */
 static bool follows_appends(const struct sync_store *store, const struct sync_push *push)
 {
-    return store->appending && store->known && !push->abandoned && !is_for_another_log(push) &&
+    return store->appending && store->appending_bytes < APPENDING_BYTES_MAX && store->known &&
+           !push->abandoned && !is_for_another_log(push) &&
            push->events[0].parent_seq_num == store->appending_head;
 }
 

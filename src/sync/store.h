@@ -19,7 +19,8 @@ struct sync_store {
     struct sync_push *current; /* between admission and publication, in order: one that is compared,
                                   or any number of appends, each on top of the one before */
     struct sync_push *current_last;
-    uint64_t appending_head; /* with appends under way: the head that they lead to */
+    uint64_t appending_head;  /* with appends under way: the head that they lead to */
+    uint64_t appending_bytes; /* names, args and ids of their events */
     bool appending;
     struct sync_push *queue_first; /* those that wait, in order of arrival */
     struct sync_push *queue_last;

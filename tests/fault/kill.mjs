@@ -25,7 +25,7 @@ const makePushers = (random, hooks) => {
   const [alone, two, mixed, overHttp, doors] = journals
   const common = { random, hooks }
   const pushers = [
-    new WsPusher({ ...common, journal: alone, name: 'alone', depth: 3 }),
+    new WsPusher({ ...common, journal: alone, name: 'alone', depth: 24 }),
     new WsPusher({ ...common, journal: two, name: 'first', dialect: 'v4' }),
     new WsPusher({ ...common, journal: two, name: 'second' }),
     new WsPusher({ ...common, journal: mixed, name: 'ws ✓' }),

@@ -41,6 +41,7 @@ struct eventlog {
     unsigned commits_one_in;
     unsigned reads_one_in;
     enum backend_failure failure;
+    bool has_failed; /* a commit, ever */
 };
 
 static uint64_t draw(struct eventlog *eventlog, uint64_t bound)
@@ -173,6 +174,7 @@ static void store_events(struct sim_store *store, struct eventlog_append *append
 static void commit(struct eventlog *eventlog)
 {
     bool fails = eventlog->commits_one_in > 0 && draw(eventlog, eventlog->commits_one_in) == 0;
+    eventlog->has_failed = eventlog->has_failed || fails;
     do {
         struct eventlog_append *append = pop_append(&eventlog->appends);
         struct sim_store *store = find_store(eventlog, append->store_id);
@@ -181,7 +183,7 @@ static void commit(struct eventlog *eventlog)
         /* Sync knows the head when it appends, but where an append before it has failed, or a
          * failure left something behind. */
         if (append->expected_head != store->head) {
-            SLUICE_ASSERT(eventlog->commits_one_in > 0);
+            SLUICE_ASSERT(eventlog->has_failed);
             append->status = error_set(&append->error, SLUICE_INVALID, "not the head");
         } else if (!fails || eventlog->failure == BACKEND_STORES_AND_SAYS_IO) {
             store_events(store, append);

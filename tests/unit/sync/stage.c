@@ -161,6 +161,7 @@ void pusher_submit(struct pusher *pusher)
 void pusher_abandon(struct pusher *pusher)
 {
     SLUICE_ASSERT(!pusher->done);
+    pusher->abandoned = true;
     sync_push_abandon(&pusher->body->push);
 }
 

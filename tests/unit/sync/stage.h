@@ -18,6 +18,7 @@ struct pusher {
     struct event *events;
     size_t event_count;
     uint64_t number; /* counts submissions: 1, 2 … */
+    bool abandoned;
     void (*on_done)(struct pusher *pusher);
     /* What it was told. */
     bool done;

@@ -30,6 +30,7 @@ struct model {
     uint64_t head;
     uint64_t last_number;     /* of the last push that was answered */
     uint64_t greatest_wanted; /* sequence numbers up to here have been pushed */
+    uint64_t chain_end;       /* where the next push of a client that waits for no answer goes on */
 };
 
 struct run {
@@ -45,6 +46,8 @@ struct run {
     unsigned outcomes[SLUICE_STATUS_COUNT]; /* of pushes */
     size_t live_pulls_checked;
     size_t heard;
+    size_t continued; /* pushes that went on where one without an answer ends */
+    size_t acknowledged_checked;
 };
 
 static struct run *running; /* the hooks' */
@@ -132,6 +135,16 @@ static bool is_failure(enum sluice_status status)
     return status == SLUICE_STORAGE_IO || status == SLUICE_INVALID;
 }
 
+/* After a refusal its client goes on from what it is told, or as if nothing had happened. */
+static void end_chain(struct run *run, struct model *model, const struct pusher *pusher)
+{
+    if (pusher->status == SLUICE_SERVER_AHEAD) {
+        model->chain_end = pusher->head;
+    } else if (draw(run, 2) == 0) {
+        model->chain_end = pusher->events[0].parent_seq_num;
+    }
+}
+
 static void check_answer(struct pusher *pusher)
 {
     struct run *run = running;
@@ -140,8 +153,15 @@ static void check_answer(struct pusher *pusher)
     run->outcomes[pusher->status]++;
     CHECK(run, pusher->number > model->last_number); /* in the order of submission */
     model->last_number = pusher->number;
+    if (pusher->status == SLUICE_UNAVAILABLE) {
+        CHECK(run, pusher->abandoned);
+        return;
+    }
+    if (pusher->status != SLUICE_OK) {
+        end_chain(run, model, pusher);
+    }
     if (run->lying) {
-        return; /* the model cannot know; what is pulled is still checked as a chain */
+        return; /* the model cannot know; what was acknowledged is looked up at the end */
     }
     if (is_failure(pusher->status)) {
         CHECK(run, run->faults);
@@ -169,18 +189,21 @@ static void check_answer(struct pusher *pusher)
 
 /* --- What can happen --- */
 
-/* Mostly onto what the store's head is or will be; else a repetition, or something stale. */
+/* Mostly onto what the store's head is or will be, or where the push before it ends; else a
+ * repetition, or something stale. */
 static void push_something(struct run *run)
 {
     struct model *model = &run->models[draw(run, STORES)];
     if (run->under_way >= PUSHERS_UNDER_WAY_MAX) {
         return;
     }
-    uint64_t parent = model->greatest_wanted;
-    uint64_t kind = draw(run, 10);
+    uint64_t parent = model->chain_end;
+    uint64_t kind = draw(run, 20);
     if (kind < 4) {
         parent = model->head;
-    } else if (kind < 7 && model->greatest_wanted > 0) {
+    } else if (kind < 6) {
+        parent = model->greatest_wanted;
+    } else if (kind < 8) {
         parent = draw(run, model->greatest_wanted + 1);
     }
     uint64_t first = parent + 1 + (draw(run, 8) == 0 ? draw(run, 3) : 0);
@@ -195,8 +218,22 @@ static void push_something(struct run *run)
     if (first + count - 1 > model->greatest_wanted) {
         model->greatest_wanted = first + count - 1;
     }
+    run->continued += parent == model->chain_end && parent > model->head;
+    model->chain_end = first + count - 1;
     run->under_way++;
     pusher_submit(pusher);
+}
+
+/* One that has no answer, rather an old one, so that others follow it. */
+static void abandon_something(struct run *run)
+{
+    struct pusher *chosen = NULL;
+    for (struct pusher *pusher = run->stage.pushers; pusher != NULL; pusher = pusher->next) {
+        chosen = !pusher->done && (chosen == NULL || draw(run, 2) == 0) ? pusher : chosen;
+    }
+    if (chosen != NULL) {
+        pusher_abandon(chosen);
+    }
 }
 
 static size_t count_running(const struct run *run)
@@ -300,14 +337,16 @@ static void check_counts(struct run *run)
 static void step(struct run *run)
 {
     uint64_t kind = draw(run, 100);
-    if (kind < 12) {
+    if (kind < 14) {
         push_something(run);
-    } else if (kind < 18) {
+    } else if (kind < 20) {
         pull_something(run);
-    } else if (kind < 24) {
-        stop_or_resume_something(run);
     } else if (kind < 26) {
+        stop_or_resume_something(run);
+    } else if (kind < 28) {
         cancel_something(run);
+    } else if (kind == 28) {
+        abandon_something(run);
     } else {
         backend_advance(run->log, draw(run, 1u << 30));
     }
@@ -334,6 +373,43 @@ static void check_heard(struct run *run, const struct puller *puller)
     CHECK(run, run->lying || puller->last_seq_num == model->head);
 }
 
+/* Whether a pull of the whole log has what was acknowledged, each event once and in its place. */
+static void check_acknowledged(struct run *run, const struct puller *whole)
+{
+    for (struct pusher *pusher = run->stage.pushers; pusher != NULL; pusher = pusher->next) {
+        if (pusher->status != SLUICE_OK || strcmp(pusher->store_id, whole->store_id) != 0) {
+            continue;
+        }
+        size_t at = 0;
+        while (at < whole->heard_count && whole->heard[at].seq_num < pusher->events[0].seq_num) {
+            at++;
+        }
+        CHECK(run, at + pusher->event_count <= whole->heard_count);
+        for (size_t i = 0; i < pusher->event_count; i++) {
+            struct heard pushed = heard_of(&pusher->events[i]);
+            pushed.position = at + i; /* one that was stored before is given none */
+            CHECK(run, heard_equal(&pushed, &whole->heard[at + i]));
+        }
+        run->acknowledged_checked++;
+    }
+}
+
+static void check_whole_logs(struct run *run)
+{
+    struct puller *whole[STORES];
+    for (struct puller *puller = run->stage.pullers; puller != NULL; puller = puller->next) {
+        puller->on_page = NULL;
+    }
+    for (size_t i = 0; i < STORES; i++) {
+        whole[i] = stage_pull(&run->stage, run->models[i].store_id, true, NULL, 0);
+    }
+    backend_settle(run->log);
+    for (size_t i = 0; i < STORES; i++) {
+        CHECK(run, run->lying || whole[i]->heard_count == run->models[i].event_count);
+        check_acknowledged(run, whole[i]);
+    }
+}
+
 /* In the end every pull that still runs has all, and those of one store have the same. */
 static void finish(struct run *run)
 {
@@ -347,6 +423,7 @@ static void finish(struct run *run)
         }
     } while (eventlog_pending(run->log) > 0);
     CHECK(run, run->under_way == 0);
+    check_whole_logs(run);
     uint64_t heads[STORES] = {0};
     for (struct puller *puller = run->stage.pullers; puller != NULL; puller = puller->next) {
         check_heard(run, puller);
@@ -411,6 +488,8 @@ static void run_seeds(bool lying, unsigned commits_one_in, unsigned reads_one_in
         }
         sum.live_pulls_checked += run.live_pulls_checked;
         sum.heard += run.heard;
+        sum.continued += run.continued;
+        sum.acknowledged_checked += run.acknowledged_checked;
     }
     if (count < 10) {
         return;
@@ -420,6 +499,9 @@ static void run_seeds(bool lying, unsigned commits_one_in, unsigned reads_one_in
     assert_true(sum.outcomes[SLUICE_BACKEND_ID_MISMATCH] > 0);
     assert_true((sum.outcomes[SLUICE_STORAGE_IO] > 0) == (commits_one_in + reads_one_in > 0));
     assert_true(sum.live_pulls_checked > count);
+    assert_true(sum.outcomes[SLUICE_UNAVAILABLE] > 0);
+    assert_true(sum.continued > count);
+    assert_true(sum.acknowledged_checked > count);
     assert_true(sum.heard > 100 * count);
 }
 

@@ -602,6 +602,29 @@ static void pushes_that_follow_each_other_commit_in_one_transaction(void **state
     assert_count(world, 2 + 2 * PUSHES);
 }
 
+/* Or one store's client could have the committer work for it alone. */
+static void a_store_with_much_under_way_lets_others_in(void **state)
+{
+    enum { FOLLOWING = 200, EVENTS_EACH = 1000 };
+    struct world *world = *state;
+    struct pusher *held = push_and_hold(world);
+    struct pusher *following = NULL;
+    struct eventlog_stats stats;
+    eventlog_stats(world->log, &stats);
+    for (unsigned i = 0; i < FOLLOWING; i++) {
+        uint64_t parent = 2 + (uint64_t)i * EVENTS_EACH;
+        following = stage_push(&world->stage, "store", parent, parent + 1, EVENTS_EACH, 0);
+    }
+    struct pusher *other = stage_push(&world->stage, "other", 0, 1, 1, 0);
+    backend_await_reads(world->log, stats.reads + 1);
+    backend_release_commits(world->log);
+    settle(world);
+    assert_ok(held, 2);
+    assert_ok(following, 2 + FOLLOWING * EVENTS_EACH);
+    assert_ok(other, 1);
+    assert_true(other->done_number < following->done_number);
+}
+
 static void pushes_that_follow_one_whose_commit_fails_are_decided_anew(void **state)
 {
     struct world *world = *state;
@@ -737,6 +760,7 @@ int main(void)
         TEST(a_failed_commit_refuses_and_the_next_push_goes_on),
         TEST(an_abandoned_push_is_passed_over_unless_its_turn_has_come),
         TEST(pushes_that_follow_each_other_commit_in_one_transaction),
+        TEST(a_store_with_much_under_way_lets_others_in),
         TEST(pushes_that_follow_one_whose_commit_fails_are_decided_anew),
         TEST(a_commit_that_failed_but_stored_its_events_is_found_out),
         TEST(what_is_found_out_late_reaches_live_pulls_too),

@@ -39,14 +39,18 @@ struct sluice_outbox_callbacks;
 /* ---- errors ---- */
 
 /* Why something failed. `error.status` is one of
- *   OFFLINE              no connection: refused, name not found, TLS, silence, something that is
- * not a sync server (a captive portal's HTML, a redirect), 429, 5xx UNAUTHORIZED         401 or 403
+ *
+ *   OFFLINE              no connection: refused, name not found, TLS, silence, 429, 5xx, something
+ *                        that is no sync server (a captive portal's HTML, a redirect)
+ *   UNAUTHORIZED         401 or 403
  *   SERVER_AHEAD         a push whose parent is not the head: pull, renumber, push again
  *   BACKEND_ID_MISMATCH  the store's log is another one than the cursor's or the push's
  *   INVALID              the events, or the request, break a rule; nothing was or will be stored
+ *   LIMIT                an event is larger than the server takes
  *   UNKNOWN              the server answered with an error of its own; its text is in the message
  *   NO_MEMORY, CLOSED    out of memory; the client was closed, or the pull cancelled
  *   STORAGE_*, IO        the outbox or the state file
+ *
  * error.message says what was wrong, where, and what to do. */
 struct sluice_failure {
     struct sluice_error error;
@@ -69,7 +73,7 @@ enum sluice_transport {
 };
 
 struct sluice_header {
-    const char *name;  /* an HTTP header's name, a token */
+    const char *name; /* an HTTP header's name, a token; none that a request has anyway (Host …) */
     const char *value; /* printable; no line breaks */
 };
 
@@ -80,11 +84,13 @@ struct sluice_connection {
     uint64_t retry_in_ms;                 /* when not connected: until the next attempt */
 };
 
-/* Keeps the backend id between runs. On the client's thread. */
+/* Keeps the backend id between runs. */
 struct sluice_state_callbacks {
-    /* Fills `out` with the id that was saved last and `*bytes` with its length; 0 when none was. */
+    /* From inside sluice_client_create. Fills `out` with the id that was saved last and `*bytes`
+     * with its length; 0 when none was. */
     enum sluice_status (*load)(void *user, char out[SLUICE_BACKEND_ID_BYTES_MAX], size_t *bytes);
-    /* Keeps the id. A failure is not fatal: the id is learnt again in the next run. */
+    /* On the client's thread. Keeps the id. A failure is not fatal: the id is learnt again in the
+     * next run. */
     enum sluice_status (*save)(void *user, struct sluice_text backend_id);
 };
 
@@ -113,8 +119,9 @@ struct sluice_client_options {
     /* How long the server may owe a push its answer, or a pull a page; 60,000. Then the connection
      * is made anew and the request sent again. */
     uint64_t request_timeout_ms;
-    /* How long a push, or a pull that is not live, waits without a connection before it ends as
-     * OFFLINE; 30,000; SLUICE_NEVER is possible. Refused access (UNAUTHORIZED) ends them at once.
+    /* How long a push, or a pull that is not live, waits without a connection, or with connections
+     * that break before an answer, until it ends as OFFLINE; 30,000; SLUICE_NEVER is possible.
+     * Refused access (UNAUTHORIZED) ends them at once.
      */
     uint64_t operation_timeout_ms;
     /* After the n-th failure in a row (0, 1, …) the next attempt waits from 0 to base*2^n, evenly,
@@ -154,7 +161,8 @@ SLUICE_API void sluice_client_options_init(struct sluice_client_options *options
 /* Makes a client; nothing is sent before sluice_client_connect, a pull, a push, a ping or a commit.
  * CONFIG names the option that is wrong; NO_MEMORY; IO; for the outbox STORAGE_*. With `uv_loop`:
  * on that loop's thread, not from inside another client's callback. `*out` is the caller's until
- * sluice_client_close. */
+ * sluice_client_close. With an outbox and a thread of its own, callbacks may come before this
+ * returns. */
 SLUICE_API enum sluice_status sluice_client_create(const struct sluice_client_options *options,
                                                    struct sluice_client **out,
                                                    struct sluice_error *error) SLUICE_MUST_CHECK;
@@ -204,7 +212,10 @@ struct sluice_pull_callbacks {
 /* Pulls the events after `cursor_seq_num` (0: all). A pull that is not live ends at the head. A
  * live pull goes on with what comes, for ever: it survives the loss of the connection and a server
  * that refuses access for a while. It ends when it is cancelled, by BACKEND_ID_MISMATCH, and by
- * UNKNOWN when the server refuses it again and again. `callbacks` is copied. `*out` is for
+ * UNKNOWN when the server refuses it again and again. An event whose parent was not given is asked
+ * for anew from the last good one; when two fresh answers have the same gap it is the log's own
+ * (the reference server accepts such logs), or the cursor is no event's number, and the event is
+ * given as it is. `callbacks` is copied. `*out` is for
  * sluice_pull_cancel only. NO_MEMORY; INVALID for a cursor past SLUICE_SEQ_NUM_MAX. */
 SLUICE_API enum sluice_status sluice_client_pull(struct sluice_client *client,
                                                  uint64_t cursor_seq_num, bool live,

@@ -73,7 +73,8 @@ struct sluice_rebase {
 
 /* On the client's thread, with the options' `user`. Each may be NULL. */
 struct sluice_outbox_callbacks {
-    /* Called before the outbox notes it. So after a crash in between the last one comes again: a
+    /* Called before the outbox notes it. So after a crash in between, and when it cannot be noted
+     * (STORAGE_*), the last one comes again: a
      * program that keeps what it applies compares sequence numbers with what it has. */
     void (*advanced)(void *user, const struct sluice_advance *advance);
     /* Called after the outbox has noted it, when something has other numbers now: what an advance

@@ -55,7 +55,7 @@ enum sluice_status {
 
 struct sluice_error {
     enum sluice_status status;
-    char message[384]; /* NUL-terminated, valid UTF-8; truncated when longer */
+    char message[384]; /* NUL-terminated, one line of valid UTF-8; cut when longer */
 };
 
 /* The code's name ("SERVER_AHEAD") and a short text. Static strings, never NULL; `status` must be

@@ -58,8 +58,8 @@ static bool is_cut_character(struct slice rest)
     return utf8_feed(&state, rest);
 }
 
-/* Copies `printed` and its NUL, with '?' for what is not UTF-8. When the text was cut to fit, a
- * character that lost its end is left out. */
+/* Copies `printed` and its NUL, with '?' for what is not UTF-8 or would control a terminal. When
+ * the text was cut to fit, a character that lost its end is left out. */
 static void copy_clean(char *message, struct slice printed, bool cut)
 {
     size_t used = 0;
@@ -68,9 +68,9 @@ static void copy_clean(char *message, struct slice printed, bool cut)
         if (bytes == 0 && cut && is_cut_character(printed)) {
             break;
         }
-        if (bytes == 0) {
+        if (bytes == 0 || utf8_is_control(slice_make(printed.data, bytes))) {
             message[used++] = '?';
-            bytes = 1;
+            bytes = bytes == 0 ? 1 : bytes;
         } else {
             memcpy(message + used, printed.data, bytes);
             used += bytes;

@@ -17,7 +17,7 @@ const char *sluice_status_wire_tag(enum sluice_status status);
 /* Fills `error` (may be NULL) and returns `status`, so that a failure is one statement:
  *     return error_set(error, SLUICE_INVALID, "batch[%zu].name is empty", index);
  * `error_set` with SLUICE_OK is a bug of the caller. Bytes of a peer that go into a message must be
- * printed with a precision; what is not valid UTF-8 is replaced by '?'. */
+ * printed with a precision; what is not valid UTF-8, and control characters, become '?'. */
 enum sluice_status error_set(struct sluice_error *error, enum sluice_status status,
                              const char *format, ...) SLUICE_PRINTF(3, 4);
 

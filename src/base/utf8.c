@@ -80,6 +80,12 @@ size_t utf8_character_bytes(struct slice text)
     return text.bytes == 0 ? 0 : character_bytes((const uint8_t *)text.data, text.bytes);
 }
 
+bool utf8_is_control(struct slice character)
+{
+    const uint8_t *at = (const uint8_t *)character.data;
+    return at[0] < 0x20 || at[0] == 0x7F || (character.bytes == 2 && at[0] == 0xC2 && at[1] < 0xA0);
+}
+
 size_t utf8_wide_run_bytes(struct slice text)
 {
     const uint8_t *at = (const uint8_t *)text.data;

@@ -14,6 +14,10 @@ bool utf8_valid(struct slice text);
  * (empty, invalid or cut off). */
 size_t utf8_character_bytes(struct slice text);
 
+/* Whether a character (valid, not empty) controls a terminal instead of being shown: C0, DEL, C1.
+ */
+bool utf8_is_control(struct slice character);
+
 /* How many bytes of whole, valid characters past ASCII `text` begins with; may be 0. */
 size_t utf8_wide_run_bytes(struct slice text);
 

@@ -16,10 +16,11 @@
 static enum sluice_status read_file(const char *path, struct buffer *out,
                                     struct sluice_error *error)
 {
+    size_t start = out->bytes;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : 1;
     while (got > 0) {
-        char *room = buffer_reserve(out, 4096);
+        char *room = out->bytes - start <= FILE_BYTES_MAX ? buffer_reserve(out, 4096) : NULL;
         if (room == NULL) {
             (void)close(fd);
             return error_set(error, SLUICE_CONFIG,
@@ -36,6 +37,16 @@ static enum sluice_status read_file(const char *path, struct buffer *out,
     return got == 0
                ? SLUICE_OK
                : error_set(error, SLUICE_CONFIG, "cannot read %.100s: %s", path, strerror(why));
+}
+
+/* Whether all that was put into `files` found room. */
+static enum sluice_status check_room(const struct client_flags *flags, struct sluice_error *error)
+{
+    return buffer_status(&flags->files) == SLUICE_OK
+               ? SLUICE_OK
+               : error_set(error, SLUICE_CONFIG,
+                           "--payload and --header are too long: all of them take %zu bytes",
+                           flags->files.bytes_max);
 }
 
 /* A flag's value, or, for "@FILE", what the file holds without the line break at its end, so that
@@ -57,7 +68,7 @@ static enum sluice_status load(const char **value, struct client_flags *flags,
     }
     buffer_append_byte(&flags->files, '\0');
     *value = flags->files.data + start;
-    return buffer_status(&flags->files);
+    return check_room(flags, error);
 }
 
 /* "Name: value" in two; the name is copied, since it needs a NUL where the colon is. */
@@ -77,7 +88,7 @@ static enum sluice_status split_header(struct client_flags *flags, size_t index,
         .name = flags->files.data + start,
         .value = value + strspn(value, " \t"),
     };
-    return buffer_status(&flags->files);
+    return check_room(flags, error);
 }
 
 static enum sluice_status resolve(struct client_flags *flags, struct sluice_error *error)

@@ -193,10 +193,9 @@ static size_t append_shown(struct buffer *out, struct slice text)
     size_t count = 0;
     while (text.bytes > 0) {
         size_t bytes = utf8_character_bytes(text);
-        const unsigned char *at = (const unsigned char *)text.data;
-        bool is_space = at[0] == '\t' || at[0] == '\n' || at[0] == '\r';
-        bool is_control = bytes == 0 || at[0] < 0x20 || at[0] == 0x7f ||
-                          (bytes == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+        char first = text.data[0];
+        bool is_space = first == '\t' || first == '\n' || first == '\r';
+        bool is_control = bytes == 0 || utf8_is_control(slice_make(text.data, bytes));
         if (is_space) {
             buffer_append_byte(out, ' ');
         } else if (is_control) {

@@ -1,8 +1,7 @@
 /* client: the public API (sluice/client.h, sluice/outbox.h): checks and copies what callers give,
  * and brings it to the core through the runner.
  *
- *   sluice_client_push ── copy ──▶ runner_post ──▶ core_push ──▶ done ──▶ the caller's callback,
- * free
+ *     sluice_client_push ── copy ──▶ runner_post ──▶ core_push ── done ──▶ callback, free
  *
  * Owns the copies of the options and of every request, each of which frees itself after its last
  * callback. Thread: any for the functions, the client's for what they post. */
@@ -29,6 +28,7 @@ struct sluice_client {
     struct runner *runner;
     struct outbox *outbox; /* NULL: none */
     struct runner_command attach;
+    bool attached; /* the core has the outbox; client's thread */
     struct runner_command outbox_grew;
     atomic_flag growth_posted; /* outbox_grew is in the queue */
     atomic_bool closing;
@@ -122,18 +122,30 @@ static enum sluice_status load_backend_id(struct sluice_client *client, struct s
     return status;
 }
 
-static void attach_outbox(struct runner_command *command, struct client_core *core, uint64_t now_ms)
+static void tell_halted(const struct sluice_client *client, const struct sluice_failure *failure)
 {
-    struct sluice_client *client =
-        (struct sluice_client *)((char *)command - offsetof(struct sluice_client, attach));
-    const struct sluice_client_options *options = &client->options.public;
-    if (client_core_attach_outbox(core, client->outbox, &client->options.outbox, options->user,
-                                  now_ms) != SLUICE_OK &&
-        client->options.outbox.failed != NULL) {
+    if (client->options.outbox.failed != NULL) {
+        client->options.outbox.failed(client->options.public.user, failure, true);
+    }
+}
+
+/* Gives the core the outbox, when it does not have it yet. */
+static void attach(struct sluice_client *client, struct client_core *core, uint64_t now_ms)
+{
+    client->attached = client->attached ||
+                       client_core_attach_outbox(core, client->outbox, &client->options.outbox,
+                                                 client->options.public.user, now_ms) == SLUICE_OK;
+    if (!client->attached) {
         struct sluice_failure failure = {0};
         (void)error_set(&failure.error, SLUICE_NO_MEMORY, "out of memory for the outbox");
-        client->options.outbox.failed(options->user, &failure, true);
+        tell_halted(client, &failure);
     }
+}
+
+static void attach_outbox(struct runner_command *command, struct client_core *core, uint64_t now_ms)
+{
+    attach((struct sluice_client *)((char *)command - offsetof(struct sluice_client, attach)), core,
+           now_ms);
 }
 
 static enum sluice_status start(struct sluice_client *client, struct sluice_error *error)
@@ -558,11 +570,11 @@ struct reset {
 static void run_reset(struct runner_command *command, struct client_core *core, uint64_t now_ms)
 {
     struct reset *reset = (struct reset *)command; /* its first member */
+    struct sluice_client *client = reset->client;
     struct sluice_failure failure = {0};
-    const struct client_options *options = &reset->client->options;
-    if (client_core_outbox_reset(core, now_ms, &failure.error) != SLUICE_OK &&
-        options->outbox.failed != NULL) {
-        options->outbox.failed(options->public.user, &failure, true);
+    attach(client, core, now_ms);
+    if (client->attached && client_core_outbox_reset(core, now_ms, &failure.error) != SLUICE_OK) {
+        tell_halted(client, &failure);
     }
     free(reset);
 }

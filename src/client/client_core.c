@@ -1,9 +1,11 @@
 /* client_core: see client_core.h. This file: inputs, the connection's states, pings and deadlines.
  *
- *             step: wanted, time has come       client_core_opened              handshake done
- *   CORE_DOWN ──────────────────────────▶ CORE_OPENING ──────────▶ CORE_SHAKING ────────────▶
- * CORE_UP ▲                                      │          (HTTP: straight to CORE_UP) │
- *       └────────── give_up: any failure, silence, time-out; then backoff ◀──────────────────────┘
+ *     CORE_DOWN ── wanted, and due ──▶ CORE_OPENING ── client_core_opened ──▶ CORE_SHAKING
+ *         ▲                                                                       │ handshake done
+ *         │                                                                       ▼
+ *         └── give_up, from any of the others: failure, silence, time-out ──── CORE_UP
+ *
+ * Over HTTP client_core_opened leads straight to CORE_UP. After give_up the next attempt waits.
  *
  * Owns the wires and the scratch buffers; requests are their callers'. One thread at a time.
  * Invariants: while `busy`, nothing that a caller up the stack works on is freed: failures, closing
@@ -350,7 +352,6 @@ void client_core_bytes(struct client_core *core, char *data, size_t bytes, uint6
         return;
     }
     core->busy = true;
-    core->heard_ms = core->now_ms;
     core_feed(core, data, bytes);
     core->busy = false;
     core_settle(core);

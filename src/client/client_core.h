@@ -117,7 +117,7 @@ struct core_pull {
     struct pull_order *order; /* NULL: nothing is asked for now */
     uint64_t request_id;      /* 0: none */
     uint64_t waits_since_ms;  /* since the last progress, or the loss of a connection that worked */
-    uint64_t asked_ms;        /* when the request was sent */
+    uint64_t owed_since_ms;   /* with the server: since the request, or the last page */
     uint64_t not_before_ms;   /* when it may ask (again) */
     uint64_t held_since_ms;   /* with pages held back */
     unsigned failure_count;   /* answers in a row that were errors */
@@ -145,7 +145,7 @@ struct core_push {
     unsigned batch_sends;     /* how often it was sent */
     uint64_t request_id;      /* 0: it is not with the server */
     uint64_t waits_since_ms;  /* since the last progress, or the loss of a connection that worked */
-    uint64_t sent_ms;         /* when the batch was sent last */
+    uint64_t sent_ms;         /* with the server: since when */
     uint64_t not_before_ms;   /* when the batch may be sent (again) */
     struct push_check *check; /* comparing the log with a batch whose answer was lost */
     bool internal;            /* the outbox's: waits for ever, and does not check */

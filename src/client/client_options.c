@@ -50,6 +50,23 @@ static bool is_token(const char *name)
     return name[0] != '\0';
 }
 
+/* Headers that a request has already: a second one would make it say two things at once. */
+static bool is_own_header(const char *name)
+{
+    static const char *const OWN[] = {"host",           "connection",        "upgrade",
+                                      "content-length", "transfer-encoding", "content-type",
+                                      "accept-encoding"};
+    struct slice text = slice_of_string(name);
+    struct slice prefix = SLICE("sec-websocket-");
+    for (size_t i = 0; i < sizeof(OWN) / sizeof(OWN[0]); i++) {
+        if (slice_equal_ignoring_case(text, slice_of_string(OWN[i]))) {
+            return true;
+        }
+    }
+    return text.bytes >= prefix.bytes &&
+           slice_equal_ignoring_case(slice_make(text.data, prefix.bytes), prefix);
+}
+
 static bool is_printable(const char *value)
 {
     for (const char *at = value; *at != '\0'; at++) {
@@ -77,6 +94,11 @@ static enum sluice_status copy_headers(struct client_options *options, struct sl
         headers[i] = from[i];
         if (from[i].name == NULL || !is_token(from[i].name)) {
             return error_set(error, SLUICE_CONFIG, "headers[%zu].name is not a header's name", i);
+        }
+        if (is_own_header(from[i].name)) {
+            return error_set(error, SLUICE_CONFIG,
+                             "headers[%zu].name: '%.40s' is written by the client itself", i,
+                             from[i].name);
         }
         if (from[i].value == NULL || !is_printable(from[i].value)) {
             return error_set(error, SLUICE_CONFIG,

@@ -61,7 +61,7 @@ struct client_core {
     struct backoff backoff;
     uint64_t retry_at_ms;       /* CORE_DOWN */
     uint64_t phase_deadline_ms; /* CORE_OPENING, CORE_SHAKING */
-    uint64_t heard_ms;          /* CORE_UP: when something last came */
+    uint64_t heard_ms;          /* CORE_UP: when something last came; over HTTP, a message */
     uint64_t ping_sent_ms;      /* CORE_UP, WebSocket: of the ping under way */
     bool ping_sent;
 

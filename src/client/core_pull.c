@@ -1,9 +1,10 @@
 /* core_pull: pulls: asking, ordering what comes, asking again.
  *
- *              ask                        chunk                     exit, at the head
- *   waiting ─────────▶ asked ◀──────────────────────▶ (delivering) ───────────────────▶ ended (not
- * live) ▲                 │ connection lost, gap, error answer, HTTP: the poll is over
- *      └─────────────────┘ (the cursor is where it is)
+ *               ask               Exit, at the head, not live
+ *     waiting ───────▶ asked ──────────────────────────────────▶ ended
+ *        ▲              │  ▲ chunk: what is in order is delivered
+ *        │              ├──┘
+ *        └──────────────┘ connection lost, gap, error answer, HTTP: the poll is over
  *
  * Invariants: the cursor is the last event that the caller has taken; what is asked for comes after
  * it. Callbacks of a pull come only from core_pull_chunk, core_pull_exit and core_pulls_step. */
@@ -86,7 +87,7 @@ static void ask(struct client_core *core, struct core_pull *pull)
     core->pushed_last = false;
     pull->request_id = id;
     pull->learning = pull->cursor_seq_num > 0 && core->backend_id_bytes == 0;
-    pull->asked_ms = core->now_ms;
+    pull->owed_since_ms = core->now_ms;
 }
 
 /* Asks once more from the cursor: what came does not join up with it. Whoever calls has stopped, or
@@ -146,6 +147,7 @@ static bool deliver(struct client_core *core, struct core_pull *pull,
     }
     pull->at_head = no_more;
     pull->waits_since_ms = core->now_ms;
+    pull->owed_since_ms = core->now_ms;
     if (page->event_count > 0) {
         pull->cursor_seq_num = page->events[page->event_count - 1].seq_num;
         pull->again_count = 0;
@@ -288,9 +290,7 @@ static uint64_t page_deadline_ms(const struct client_core *core, const struct co
     if (core_polls(core) || (pull->live && pull->at_head)) {
         return UINT64_MAX;
     }
-    uint64_t since_ms =
-        pull->asked_ms > pull->waits_since_ms ? pull->asked_ms : pull->waits_since_ms;
-    return core_after(since_ms, core->config->request_timeout_ms);
+    return core_after(pull->owed_since_ms, core->config->request_timeout_ms);
 }
 
 static bool gives_up(const struct client_core *core, const struct core_pull *pull)

@@ -1,13 +1,14 @@
 /* core_push: pushes: splitting, sending, sending again.
  *
  *            send_batch                 Exit Success
- *   due ────────────────▶ with the server ───────────▶ next batch, or done
- *    ▲                        │ connection lost
- *    └────────────────────────┤
- *                             │ ServerAhead, and the batch was sent before: its first answer may be
- * lost └──▶ checking (a pull of what the log has after the batch's parent) ├── all of it is there:
- * as Success ├── the log ends with a beginning of it: the rest is the next batch └── something
- * else: done, SERVER_AHEAD
+ *     due ───────────────▶ with the server ───────────▶ next batch, or done
+ *      ▲                      │  │ ServerAhead, and the batch was sent before:
+ *      └── connection lost ───┘  │ its first answer may be lost
+ *                                ▼
+ *                             checking: a pull of what the log has after the batch's parent
+ *                                ├── all of it is there: as Success
+ *                                ├── the log ends with a beginning of it: the rest is next
+ *                                └── something else: done, SERVER_AHEAD
  *
  * One push at a time, one batch at a time: the reference server answers pipelined pushes out of
  * order. */
@@ -80,9 +81,6 @@ static void send_batch(struct client_core *core, struct core_push *push)
                                                : "out of memory for sending");
         end_push(core, &failure);
         return;
-    }
-    if (push->batch_count != count) {
-        push->batch_sends = 0; /* another one than last time: its backend id made it longer */
     }
     core->pushed_last = true;
     push->batch_count = count;

@@ -1,7 +1,7 @@
 /* core_wire: messages to and from the two transports, and who gets them.
  *
- *   bytes ──▶ wire_ws or wire_http ──▶ messages ──▶ effect_rpc_client ──▶ core_pull, core_push,
- * ping
+ *     bytes ──▶ wire_ws or wire_http ──▶ messages ──▶ effect_rpc_client ──▶ core_pull, core_push,
+ *                                                                           pings
  *
  * Runs inside of the core's inputs. After each message it is asked whether the connection is still
  * wanted, for what a message says may end it. */
@@ -213,6 +213,21 @@ static void take_exit(struct client_core *core, const struct rpc_reply *reply)
     }
 }
 
+/* A page that cannot be read is no success: it comes again with the next connection. */
+static void take_chunk(struct client_core *core, const struct rpc_reply *reply)
+{
+    core_came_up(core);
+    if (reply->has_id && reply->id != 0) {
+        struct core_pull *pull = core_pull_find(core, reply->id);
+        if (pull != NULL) { /* else of a pull that is over */
+            core_pull_chunk(core, pull, reply->body);
+        }
+    }
+    if (!core->failing) {
+        core_worked(core);
+    }
+}
+
 static void take_reply(struct client_core *core, const struct rpc_reply *reply)
 {
     switch (reply->kind) {
@@ -233,13 +248,7 @@ static void take_reply(struct client_core *core, const struct rpc_reply *reply)
         core_pong(core);
         return;
     case RPC_REPLY_CHUNK:
-        core_worked(core);
-        if (reply->has_id && reply->id != 0) {
-            struct core_pull *pull = core_pull_find(core, reply->id);
-            if (pull != NULL) { /* else of a pull that is over */
-                core_pull_chunk(core, pull, reply->body);
-            }
-        }
+        take_chunk(core, reply);
         return;
     default:
         core_worked(core);
@@ -276,6 +285,7 @@ static void take_frame(struct client_core *core, struct slice text)
 static void feed_ws(struct client_core *core, char *data, size_t bytes)
 {
     uint8_t mask[4];
+    core->heard_ms = core->now_ms;
     while (goes_on(core)) {
         core->ops->random(core->user, mask, sizeof(mask));
         switch (wire_ws_feed(&core->ws, &data, &bytes, &core->output, mask)) {
@@ -342,9 +352,11 @@ static void feed_http(struct client_core *core, char *data, size_t bytes)
         case WIRE_HTTP_NEED_MORE:
             return;
         case WIRE_HTTP_MESSAGE:
+            core->heard_ms = core->now_ms;
             take_frame(core, core->http.message);
             break;
         case WIRE_HTTP_END:
+            core->heard_ms = core->now_ms;
             end_exchange(core);
             break;
         case WIRE_HTTP_FAILED:

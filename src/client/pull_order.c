@@ -1,8 +1,8 @@
 /* pull_order: see pull_order.h. Between the wire and the caller of a pull.
  *
- *   take: page ── what was had already is cut off ──▶ starts at the last event ──▶ delivered
- *                                                  └▶ starts further on ──▶ held ──next──▶
- * delivered
+ *     take: page ── what was had already is cut off ──┬─▶ starts at the last event ──▶ delivered
+ *                                                     └─▶ starts further on ──▶ held
+ *     next: held ── its turn has come ──▶ delivered
  *
  * Owns the page that was delivered last and the pages that are held. Invariants: held pages ascend
  * by their first event, and inside a page each event's parent is the one before. The last event
@@ -231,12 +231,13 @@ static struct ordered_page *page_copy(const struct ordered_page *from, size_t fi
     return page;
 }
 
-/* Copies the chains of `page` from `first` on to the held ones; false: no memory, nothing was held.
- */
+/* Copies the chains of `page` from `first` on, as many as can be held, to the held ones; false: no
+ * memory, nothing was held. */
 static bool hold_rest(struct pull_order *order, const struct ordered_page *page, size_t first)
 {
     struct ordered_page *copies = NULL;
-    while (first < page->event_count) {
+    for (unsigned chains = 0; first < page->event_count && chains < PULL_ORDER_HELD_PAGES_MAX;
+         chains++) {
         size_t count = chain_length(page, first);
         struct ordered_page *copy = page_copy(page, first, count);
         if (copy == NULL) {
@@ -255,6 +256,7 @@ static bool hold_rest(struct pull_order *order, const struct ordered_page *page,
         copy->next = copies;
         copies = copy;
     }
+    order->lost = order->lost || first < page->event_count;
     while (copies != NULL) {
         struct ordered_page *next = copies->next;
         hold(order, copies);

@@ -24,6 +24,18 @@ bool refusal_by_head(const struct http_parser *answer)
            status == 503 || is_html(answer);
 }
 
+/* Where a redirect leads, without the query: that repeats ours, with the payload in it, and a
+ * message ends up in logs. */
+static struct slice location_of(const struct http_parser *answer)
+{
+    struct slice url = http_parser_header(answer, "location");
+    size_t bytes = 0;
+    while (bytes < url.bytes && url.data[bytes] != '?' && url.data[bytes] != '#') {
+        bytes++;
+    }
+    return slice_make(url.data, bytes);
+}
+
 /* Retry-After (RFC 9110 10.2.3): seconds, or a date, which counts from the date of the answer
  * itself, so that our clock need not be right. */
 static uint64_t retry_after_ms(const struct http_parser *answer)
@@ -51,7 +63,7 @@ void refusal_fill(const struct http_parser *answer, struct sluice_failure *out)
                         "the server refuses access (HTTP %d): check the payload and the headers",
                         status);
     } else if (is_redirect(status)) {
-        struct slice location = http_parser_header(answer, "location");
+        struct slice location = location_of(answer);
         (void)error_set(&out->error, SLUICE_OFFLINE,
                         "the server redirects (HTTP %d) to '%.*s', which is not followed: use that "
                         "URL, or log in to the network",

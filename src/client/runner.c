@@ -22,6 +22,8 @@
 #include "base/thread.h"
 #include "net/net.h"
 
+#define QUEUE_BYTES_MAX (80u << 20) /* on the way out: the longest message, and some others */
+
 struct runner {
     struct runner_options options;
     struct client_core *core;
@@ -108,7 +110,7 @@ static void on_ended(struct net_conn *conn)
 
 static void on_writable(struct net_conn *conn)
 {
-    (void)conn; /* what the core has under way is bounded by itself */
+    (void)conn; /* the core does not wait; send_bytes bounds what it has under way */
 }
 
 static const struct net_conn_ops conn_ops = {.opened = on_opened,
@@ -135,14 +137,6 @@ static void open_conn(void *user)
     }
 }
 
-static void send_bytes(void *user, struct slice bytes)
-{
-    struct runner *runner = user;
-    if (runner->conn != NULL) {
-        net_conn_write_slice(runner->conn, bytes);
-    }
-}
-
 static void shut_conn(void *user)
 {
     struct runner *runner = user;
@@ -151,6 +145,23 @@ static void shut_conn(void *user)
     if (conn != NULL) {
         net_conn_abort(conn);
     }
+}
+
+/* A server may ask for answers, with pings and pages, as fast as it can, and never read one. */
+static void send_bytes(void *user, struct slice bytes)
+{
+    struct runner *runner = user;
+    if (runner->conn == NULL) {
+        return;
+    }
+    if (net_conn_output_bytes(runner->conn) > QUEUE_BYTES_MAX) {
+        struct sluice_error error;
+        (void)error_set(&error, SLUICE_OFFLINE, "the server takes nothing of what it is sent");
+        shut_conn(runner);
+        client_core_closed(runner->core, &error, net_loop_now_ms(runner->loop));
+        return;
+    }
+    net_conn_write_slice(runner->conn, bytes);
 }
 
 /* Without the system's random numbers (a sandbox that forbids them) the clock must do: the numbers

@@ -1,7 +1,8 @@
 /* wire_ws: see wire_ws.h.
  *
- *   wire_ws_init ──▶ handshake ── 101 and the right accept key ──▶ open ── close, violation ──▶
- * failed └── any other answer ──▶ failed */
+ *     wire_ws_init ──▶ handshake ── 101 and the right accept key ──▶ open
+ *                          │ any other answer                         │ close, violation
+ *                          └──────────────────▶ failed ◀──────────────┘ */
 #include "client/wire_ws.h"
 
 #include "base/error.h"

@@ -290,7 +290,9 @@ enum sluice_status net_connect(struct net_loop *loop, const struct net_target *t
     struct net_conn *conn = outgoing->conn;
     char port[PORT_BYTES];
     (void)snprintf(port, sizeof(port), "%u", (unsigned)target->port);
-    outgoing->deadline_ms = uv_now(loop->uv) + target->timeout_ms;
+    uint64_t now_ms = uv_now(loop->uv);
+    outgoing->deadline_ms =
+        target->timeout_ms < UINT64_MAX - now_ms ? now_ms + target->timeout_ms : UINT64_MAX;
     struct addrinfo *numeric = NULL;
     struct sluice_error failure = {0};
     if (net_lookup_numeric(target->host, port, &numeric) == 0) {

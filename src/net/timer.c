@@ -46,7 +46,8 @@ static void on_fired(uv_timer_t *handle)
 
 void net_timer_start(struct net_timer *timer, uint64_t delay_ms)
 {
-    timer->due_ms = uv_now(timer->uv.loop) + delay_ms;
+    uint64_t now_ms = uv_now(timer->uv.loop);
+    timer->due_ms = delay_ms < UINT64_MAX - now_ms ? now_ms + delay_ms : UINT64_MAX;
     timer->polled = false;
     (void)uv_timer_start(&timer->uv, on_fired, delay_ms, 0);
 }

@@ -122,6 +122,7 @@ export const tests = [
         [['pull', 'ws://x', 's', '--payload', '@/nowhere/at/all'], /cannot read .*No such file/],
         [['pull', 'ws://x', 's', '--header', 'no colon'], /there is no colon/],
         [['pull', 'ws://x', 's', '--header', 'A: \u0001'], /header/],
+        [['pull', 'ws://x', 's', ...Array(4).fill(['--header', `${'x'.repeat(100000)}: v`]).flat()], /too long/],
         [['pull', 'wss://x', 's', '--ca', '/nowhere/at/all'], /nowhere/],
       ]) {
         const { code, errors, output } = await sluice(t, args)

@@ -128,6 +128,15 @@ static void a_failed_assertion_says_where_and_aborts(void **state)
     assert_non_null(strstr(text, "test_error.c"));
 }
 
+/* Peers' words are quoted in messages, and people read these in terminals. */
+static void control_characters_become_question_marks(void **state)
+{
+    (void)state;
+    struct sluice_error error;
+    (void)error_set(&error, SLUICE_UNKNOWN, "it said: \x1b[2J\r\nok\x7f \xc2\x9b%s", "\t\xc3\xa9");
+    assert_string_equal(error.message, "it said: ?[2J??ok? ??\xc3\xa9");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +145,7 @@ int main(void)
         cmocka_unit_test(the_error_may_be_null),
         cmocka_unit_test(a_message_can_be_made_from_the_message_before),
         cmocka_unit_test(bytes_that_are_not_utf8_become_question_marks),
+        cmocka_unit_test(control_characters_become_question_marks),
         cmocka_unit_test(a_long_message_is_cut_at_the_edge_of_a_character),
         cmocka_unit_test(a_message_that_just_fits_is_whole),
         cmocka_unit_test(success_is_not_an_error),

@@ -1,8 +1,10 @@
 /* core_stage: a client_core with a scripted server and a clock that the test moves.
  *
  * What the core tells its caller is written into a journal, a line each, which tests compare:
- *     connected / disconnected STATUS / page 1-3 no_more / pulled STATUS / pushed 2 STATUS / ping
- * STATUS What it sends is taken apart by the server's parsers and read with stage_hear. */
+ *
+ *     connected, disconnected STATUS, page 1-3 no_more, pulled STATUS, pushed 2 STATUS, ping STATUS
+ *
+ * What it sends is taken apart by the server's parsers and read with stage_hear. */
 #ifndef SLUICE_TESTS_CORE_STAGE_H
 #define SLUICE_TESTS_CORE_STAGE_H
 

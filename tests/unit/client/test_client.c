@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../base/failing_alloc.h"
 #include "client/runner.h"
@@ -190,12 +191,13 @@ static int teardown(void **state)
 static void options_that_make_no_sense_are_refused_by_name(void **state)
 {
     static const struct sluice_header BAD_NAME[] = {{"a b", "v"}};
+    static const struct sluice_header OWN_NAME[] = {{"content-LENGTH", "0"}};
     static const struct sluice_header BAD_VALUE[] = {{"a", "v\r\nX: y"}};
     (void)state;
     struct {
         struct sluice_client_options options;
         const char *part;
-    } wrong[12];
+    } wrong[13];
     size_t count = sizeof(wrong) / sizeof(wrong[0]);
     for (size_t i = 0; i < count; i++) {
         wrong[i].options = options();
@@ -226,6 +228,9 @@ static void options_that_make_no_sense_are_refused_by_name(void **state)
     wrong[10].part = "transport";
     wrong[11].options.struct_bytes = 8;
     wrong[11].part = "sluice_client_options_init";
+    wrong[12].options.headers = OWN_NAME;
+    wrong[12].options.header_count = 1;
+    wrong[12].part = "headers[0].name";
     for (size_t i = 0; i < count; i++) {
         struct sluice_client *made = NULL;
         struct sluice_error error = {0};
@@ -445,6 +450,47 @@ static void without_memory_each_call_says_so(void **state)
     assert_true(failures >= 6);
 }
 
+static void on_outbox_failed(void *user, const struct sluice_failure *failure, bool halted)
+{
+    note(user, failure);
+    assert_true(halted);
+}
+
+static void an_outbox_that_found_no_memory_to_start_is_started_by_a_reset(void **state)
+{
+    static const struct sluice_outbox_callbacks OUTBOX = {.failed = on_outbox_failed};
+    (void)state;
+    char folder[] = "/tmp/sluice-client-XXXXXX";
+    char path[64];
+    struct sluice_client_options made = options();
+    struct sluice_client *other = NULL;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof(path), "%s/outbox", folder);
+    made.outbox_path = path;
+    made.outbox = &OUTBOX;
+    made.user = (void *)"outbox";
+    assert_int_equal(sluice_client_create(&made, &other, NULL), SLUICE_OK);
+    failing_alloc_arm(0);
+    run_all(last_runner);
+    failing_alloc_disarm();
+    assert_string_equal(told, "outbox NO_MEMORY; ");
+    assert_int_equal(sluice_client_outbox_reset(other, NULL), SLUICE_OK);
+    failing_alloc_arm(0);
+    run_all(last_runner);
+    failing_alloc_disarm();
+    assert_string_equal(told, "outbox NO_MEMORY; outbox NO_MEMORY; ");
+    assert_int_equal(client_core_deadline_ms(last_runner->core), UINT64_MAX);
+    assert_int_equal(sluice_client_outbox_reset(other, NULL), SLUICE_OK);
+    run_all(last_runner);
+    assert_string_equal(told, "outbox NO_MEMORY; outbox NO_MEMORY; ");
+    assert_int_not_equal(client_core_deadline_ms(last_runner->core), UINT64_MAX);
+    assert_int_equal(sluice_client_close(other, NULL, NULL), SLUICE_OK);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof(path), "%s/outbox.lock", folder);
+    (void)unlink(path);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -460,6 +506,7 @@ int main(void)
         TEST(who_asks_again_while_it_is_closed_is_told_at_once),
         TEST(the_backend_id_is_loaded_and_saved_by_the_callers_functions),
         TEST(without_memory_each_call_says_so),
+        TEST(an_outbox_that_found_no_memory_to_start_is_started_by_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

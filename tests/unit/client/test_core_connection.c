@@ -153,6 +153,28 @@ static void refusals_are_told_and_tried_again(void **state)
     }
 }
 
+static char said[sizeof(((struct sluice_error *)0)->message)];
+
+static void keep_what_was_said(struct core_ping *ping, const struct sluice_failure *failure,
+                               uint64_t round_trip_ms)
+{
+    (void)ping, (void)round_trip_ms;
+    assert_non_null(failure);
+    memcpy(said, failure->error.message, sizeof(said));
+}
+
+/* A redirect repeats the query that it was asked with, and the payload is in that. */
+static void a_redirect_is_told_without_its_query(void **state)
+{
+    struct stage *stage = *state;
+    struct core_ping ping = {.done = keep_what_was_said};
+    client_core_ping(stage->core, &ping, stage->now_ms);
+    answer_upgrade(stage, "HTTP/1.1 301 Moved\r\n"
+                          "Location: https://h/sync?storeId=s&payload=secret\r\n\r\n");
+    assert_non_null(strstr(said, "'https://h/sync'"));
+    assert_null(strstr(said, "secret"));
+}
+
 static void refused_access_ends_what_is_not_live_at_once(void **state)
 {
     struct stage *stage = *state;
@@ -337,6 +359,7 @@ int main(void)
         TEST(an_attempt_that_hangs_is_given_up),
         TEST(a_handshake_that_drips_is_given_up),
         TEST(refusals_are_told_and_tried_again),
+        TEST(a_redirect_is_told_without_its_query),
         TEST(refused_access_ends_what_is_not_live_at_once),
         TEST(retry_after_is_honoured),
         TEST(silence_ends_the_connection_within_the_ping_interval),

@@ -291,6 +291,22 @@ static void an_answer_that_never_comes_is_asked_for_again(void **state)
     stage_journal(stage, "connected\npushed 1 OK\n");
 }
 
+static void an_answer_that_drips_and_never_says_anything_is_given_up(void **state)
+{
+    struct stage *stage = *state;
+    stage_push(stage, 1, 1, 0);
+    stage_open(stage);
+    stage_bytes(stage, SLICE("HTTP/1.1 200 OK\r\n" JSON "Content-Length: 100000\r\n\r\n["));
+    for (unsigned second = 0; second < 60; second++) {
+        stage_journal(stage, "");
+        stage_wait(stage, 1000);
+        if (stage->open) {
+            stage_bytes(stage, SLICE(" "));
+        }
+    }
+    stage_journal(stage, "disconnected OFFLINE\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -311,6 +327,7 @@ int main(void)
         TEST(a_cancelled_pull_gives_up_its_answer),
         TEST(an_answer_that_nobody_asked_for_ends_the_connection),
         TEST(an_answer_that_never_comes_is_asked_for_again),
+        TEST(an_answer_that_drips_and_never_says_anything_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,6 +282,25 @@ static void garbage_ends_the_connection_and_the_pull_goes_on(void **state)
     }
 }
 
+static void a_page_that_is_never_readable_ends_the_pull_after_five_tries(void **state)
+{
+    struct stage *stage = *state;
+    unsigned asked_count = 0;
+    (void)stage_pull(stage, 0, false);
+    stage->random = 8000;
+    for (unsigned second = 0; second < 60; second++) {
+        if (stage->opening) {
+            stage_open(stage);
+            stage_say(stage, "{\"_tag\":\"Chunk\",\"requestId\":\"%u\",\"values\":[{}]}",
+                      ++asked_count);
+        }
+        stage_wait(stage, 1000);
+    }
+    buffer_append_byte(&stage->journal, '\0');
+    assert_non_null(strstr(stage->journal.data, "pulled UNKNOWN\n"));
+    assert_int_equal(asked_count, 5);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -305,6 +324,7 @@ int main(void)
         TEST(a_page_that_the_server_owes_ends_the_connection),
         TEST(offline_a_pull_that_is_not_live_gives_up_in_time_and_a_live_one_never),
         TEST(garbage_ends_the_connection_and_the_pull_goes_on),
+        TEST(a_page_that_is_never_readable_ends_the_pull_after_five_tries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -267,6 +267,21 @@ static void a_push_that_has_no_connection_for_too_long_is_offline(void **state)
     stage_journal(stage, "disconnected OFFLINE\npushed 0 OFFLINE\n");
 }
 
+static void a_push_that_every_connection_breaks_under_is_offline_in_time(void **state)
+{
+    struct stage *stage = *state;
+    stage_push(stage, 1, 1, 0);
+    for (unsigned second = 0; second < 60; second++) {
+        if (stage->opening) {
+            stage_open(stage);
+            stage_cut(stage, "reset");
+        }
+        stage_wait(stage, 1000);
+    }
+    buffer_append_byte(&stage->journal, '\0');
+    assert_non_null(strstr(stage->journal.data, "pushed 0 OFFLINE\n"));
+}
+
 static void a_batch_that_the_server_has_only_defects_for_is_given_up(void **state)
 {
     struct stage *stage = *state;
@@ -309,6 +324,7 @@ int main(void)
         TEST(refusals_are_told_apart),
         TEST(an_answer_that_never_comes_is_asked_for_on_another_connection),
         TEST(a_push_that_has_no_connection_for_too_long_is_offline),
+        TEST(a_push_that_every_connection_breaks_under_is_offline_in_time),
         TEST(a_batch_that_the_server_has_only_defects_for_is_given_up),
         TEST(a_batch_that_is_too_big_for_the_server_is_given_up),
     };

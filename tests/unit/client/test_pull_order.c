@@ -176,6 +176,25 @@ static void what_is_held_is_bounded_and_the_gap_stays_known(void **state)
     pull_order_destroy(order);
 }
 
+static void a_page_full_of_gaps_costs_no_more_than_what_can_be_held(void **state)
+{
+    (void)state;
+    struct pull_order *order = pull_order_create(0, 0);
+    char events[8000];
+    char out[10];
+    size_t at = 0;
+    for (unsigned n = 1; n <= 500; n++) {
+        at += (size_t)snprintf(events + at, sizeof(events) - at, "%s%u:%u", n > 1 ? " " : "",
+                               10 * n, 10 * n - 1);
+    }
+    failing_alloc_arm(UINT32_MAX);
+    assert_int_equal(take(order, events, out, sizeof(out)), PULL_ORDER_GAP);
+    assert_in_range(failing_alloc_seen, PULL_ORDER_HELD_PAGES_MAX, 4 * PULL_ORDER_HELD_PAGES_MAX);
+    failing_alloc_disarm();
+    assert_int_equal(pull_order_gap(order), 10);
+    pull_order_destroy(order);
+}
+
 static void nonsense_is_refused_and_changes_nothing(void **state)
 {
     (void)state;
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_gap_that_is_accepted_is_passed_on),
         cmocka_unit_test(a_page_that_is_not_taken_is_not_lost),
         cmocka_unit_test(what_is_held_is_bounded_and_the_gap_stays_known),
+        cmocka_unit_test(a_page_full_of_gaps_costs_no_more_than_what_can_be_held),
         cmocka_unit_test(nonsense_is_refused_and_changes_nothing),
         cmocka_unit_test(whatever_the_order_each_event_is_given_once),
         cmocka_unit_test(without_memory_nothing_is_taken),

@@ -624,6 +624,35 @@ static void an_address_that_fails_at_once_is_told_like_any_other(void **state)
     stage_end();
 }
 
+/* In one go, so that nothing can be taken meanwhile. */
+static void send_without_end(struct client_core *core, uint64_t now_ms)
+{
+    static char data[1u << 20];
+    (void)now_ms;
+    for (unsigned mebibytes = 0; mebibytes < 256 && core->open; mebibytes++) {
+        core->ops->send(core->user, slice_make(data, sizeof data));
+    }
+    if (core->open) {
+        shut_connection(core, now_ms);
+    }
+}
+
+static void a_server_that_takes_nothing_is_left_before_memory_runs_out(void **state)
+{
+    struct stage here;
+    struct server server;
+    server_start(&server);
+    stage_start(&here, mode(state), server.port);
+    act(open_connection);
+    await(has_opened);
+    act(send_without_end);
+    assert_int_equal(here.closed, 1);
+    assert_int_equal(here.failure.status, SLUICE_OFFLINE);
+    assert_non_null(strstr(here.failure.message, "takes nothing"));
+    stage_end();
+    server_stop(&server);
+}
+
 /* Says something, then shuts without waiting for the echo, and opens anew. */
 static void speak_and_start_anew(struct client_core *core, uint64_t now_ms)
 {
@@ -824,6 +853,7 @@ int main(void)
         IN_BOTH(an_end_of_the_servers_is_told_without_a_failure),
         IN_BOTH(a_connection_that_is_refused_is_told_with_the_failure),
         IN_BOTH(an_address_that_fails_at_once_is_told_like_any_other),
+        IN_BOTH(a_server_that_takes_nothing_is_left_before_memory_runs_out),
         IN_BOTH(nothing_of_a_shut_connection_reaches_the_core),
         IN_BOTH(it_can_be_shut_while_it_opens),
         IN_BOTH(the_core_is_told_the_time_at_each_deadline_and_not_before),

@@ -77,6 +77,19 @@ static void a_name_is_looked_up(void **state)
     assert_no_failure(&stage);
 }
 
+static void the_longest_timeout_is_no_timeout(void **state)
+{
+    (void)state;
+    struct net_stage stage;
+    stage_init(&stage);
+    stage_listen(&stage, NULL, HABIT_ECHOES);
+    names_add("127.0.0.1", stage.port);
+    stage_connect_within(&stage, "sync.example", stage.port, NULL, UINT64_MAX);
+    stage_run_until(&stage, client_opened);
+    stage_deinit(&stage);
+    assert_no_failure(&stage);
+}
+
 static void a_name_that_is_not_found_is_named(void **state)
 {
     (void)state;
@@ -410,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_connection_opens_and_carries_bytes_both_ways),
         cmocka_unit_test(a_megabyte_comes_back_as_it_was_sent),
         cmocka_unit_test(a_name_is_looked_up),
+        cmocka_unit_test(the_longest_timeout_is_no_timeout),
         cmocka_unit_test(a_name_that_is_not_found_is_named),
         cmocka_unit_test(a_port_that_refuses_is_named),
         cmocka_unit_test(the_next_address_is_tried_when_one_refuses),

@@ -233,7 +233,7 @@ void core_pull_chunk(struct client_core *core, struct core_pull *pull, struct sl
     if (!goes_on) {
         return;
     }
-    if (pull->learning) {
+    if (pull->learning && core->backend_id_bytes > 0) {
         interrupt(core, pull); /* the backend id is known now, so the cursor can be sent */
         core->again = true;
         return;

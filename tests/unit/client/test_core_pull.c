@@ -148,6 +148,19 @@ static void a_cursor_without_a_backend_id_is_sent_once_the_id_is_known(void **st
     stage_journal(stage, "connected\nbackend id b1\npage 4-5 no_more\n");
 }
 
+/* Its first event looks like one after a gap, and is held back: nothing is learnt from it at first.
+ */
+static void a_cursor_that_is_no_events_number_does_not_ask_without_end(void **state)
+{
+    struct stage *stage = *state;
+    (void)stage_pull(stage, 5, false);
+    stage_open(stage);
+    stage_chunk(stage, 1, 10, 11, "NoMore");
+    stage_expect(stage, "None");
+    stage_expect(stage, "Ack");
+    assert_string_equal(stage_hear(stage), "");
+}
+
 static void another_backend_id_ends_the_pull(void **state)
 {
     struct stage *stage = *state;
@@ -314,6 +327,7 @@ int main(void)
         TEST(a_broken_chain_that_a_fresh_pull_gives_again_is_the_logs_own),
         TEST(a_live_pull_goes_on_at_its_cursor_after_the_connection_was_lost),
         TEST(a_cursor_without_a_backend_id_is_sent_once_the_id_is_known),
+        TEST(a_cursor_that_is_no_events_number_does_not_ask_without_end),
         TEST(another_backend_id_ends_the_pull),
         TEST(a_mismatch_that_the_server_reports_ends_the_pull),
         TEST(an_error_ends_a_pull_that_is_not_live),

@@ -1,6 +1,8 @@
 /* client_url: see client_url.h. */
 #include "client/client_url.h"
 
+#include "http/http_query.h"
+
 static const struct scheme {
     const char *prefix;
     bool secure;
@@ -39,6 +41,21 @@ static enum sluice_status check_bytes(struct slice text, struct sluice_error *er
         }
         if (byte == '#') {
             return error_set(error, SLUICE_CONFIG, "url: a fragment ('#…') has no meaning here");
+        }
+    }
+    return SLUICE_OK;
+}
+
+/* The request's own parameters: a server that finds one twice may take either, or refuse it. */
+static enum sluice_status check_query(struct slice query, struct sluice_error *error)
+{
+    static const char *const OURS[] = {"storeId", "payload", "transport"};
+    struct slice value;
+    for (size_t i = 0; i < sizeof(OURS) / sizeof(OURS[0]); i++) {
+        if (http_query_find(query, OURS[i], &value) > 0) {
+            return error_set(error, SLUICE_CONFIG,
+                             "url: '%s' in its query is set by an option of that name, not here",
+                             OURS[i]);
         }
     }
     return SLUICE_OK;
@@ -100,8 +117,7 @@ enum sluice_status client_url_parse(struct slice text, enum sluice_transport tra
     const struct scheme *scheme = find_scheme(text);
     if (scheme == NULL) {
         return error_set(error, SLUICE_CONFIG,
-                         "url: '%.*s' must start with ws://, wss://, http:// or https://",
-                         SLICE_PRINT(text));
+                         "url: it must start with ws://, wss://, http:// or https://");
     }
     enum sluice_status status = check_bytes(text, error);
     if (status != SLUICE_OK) {
@@ -123,6 +139,9 @@ enum sluice_status client_url_parse(struct slice text, enum sluice_transport tra
     url.path = path_bytes > 0 ? slice_make(rest.data, path_bytes) : SLICE("/");
     url.query = query != NULL ? after(rest, path_bytes + 1) : SLICE_EMPTY;
     status = read_authority(&url, error);
+    if (status == SLUICE_OK) {
+        status = check_query(url.query, error);
+    }
     if (status == SLUICE_OK) {
         *out = url;
     }

@@ -25,7 +25,7 @@ struct client_url {
 
 /* ws, wss, http and https; the default port is 80 or 443. `text` is borrowed for the URL's life.
  * CONFIG says what is wrong: another scheme, no host, a bad port, user information (which would end
- * up in logs), a fragment, control characters or spaces. */
+ * up in logs), a fragment, control characters or spaces, a parameter of ours in the query. */
 enum sluice_status client_url_parse(struct slice text, enum sluice_transport transport,
                                     struct client_url *out,
                                     struct sluice_error *error) SLUICE_MUST_CHECK;

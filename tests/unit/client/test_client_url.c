@@ -93,6 +93,8 @@ static void what_is_wrong_with_a_url_is_said(void **state)
         {"ws://h:1:2", "the port"},
         {"ws://h:x", "the port"},
         {"ws://user:secret@h/", "payload or a header"},
+        {"ws://h/?a=b&storeId=x", "'storeId' in its query"},
+        {"ws://h?%74ransport=ws", "'transport' in its query"},
         {"ws://h/#top", "fragment"},
         {"ws://h/a b", "a space"},
         {"ws://h/\r\nX: y", "a space"},

@@ -188,7 +188,8 @@ sluice_client_connect(struct sluice_client *client,
                       struct sluice_error *error) SLUICE_MUST_CHECK;
 
 /* Whether the server was heard from within the last ping_interval_ms over a connection that stands.
- * Over HTTP: whether the last exchange succeeded. Any thread, also with `uv_loop`. */
+ * Over HTTP: whether the last exchange succeeded, and the one under way is not older than that. Any
+ * thread, also with `uv_loop`. */
 SLUICE_API bool sluice_client_is_connected(const struct sluice_client *client);
 
 /* Asks the server for a sign of life. `done` gets NULL and the round trip in milliseconds, or why

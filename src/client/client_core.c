@@ -399,6 +399,15 @@ static void open_when_due(struct client_core *core)
     }
 }
 
+/* When an answer over HTTP is so late that nobody can say that there is a connection. The request
+ * goes on; its answer, or silence_deadline_ms, decides. */
+static uint64_t doubt_deadline_ms(const struct client_core *core)
+{
+    bool is_owed = core_polls(core) && core->exchange_id != 0;
+    return is_owed && core->connected ? core_after(core->heard_ms, core->config->ping_interval_ms)
+                                      : UINT64_MAX;
+}
+
 static void check_connection(struct client_core *core)
 {
     bool opening = core->phase == CORE_OPENING || core->phase == CORE_SHAKING;
@@ -409,6 +418,12 @@ static void check_connection(struct client_core *core)
                            : "the server did not answer the WebSocket handshake in time");
     } else if (core->phase == CORE_UP && core->now_ms >= silence_deadline_ms(core)) {
         core_fail_text(core, SLUICE_OFFLINE, "nothing was heard from the server in time");
+    } else if (core->phase == CORE_UP && core->now_ms >= doubt_deadline_ms(core)) {
+        struct sluice_failure failure = {0};
+        (void)error_set(&failure.error, SLUICE_OFFLINE,
+                        "the server has not answered for %llu ms; it still may",
+                        (unsigned long long)core->config->ping_interval_ms);
+        tell_connection(core, false, &failure, 0);
     }
 }
 
@@ -502,6 +517,7 @@ uint64_t client_core_deadline_ms(const struct client_core *core)
         break;
     case CORE_UP:
         deadline = core_min(deadline, silence_deadline_ms(core));
+        deadline = core_min(deadline, doubt_deadline_ms(core));
         deadline = core_min(deadline, ping_deadline_ms(core));
         if (!core_polls(core) || core->exchange_id == 0) {
             deadline = core_min(deadline, ping_due_ms(core));

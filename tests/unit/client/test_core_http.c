@@ -291,6 +291,23 @@ static void an_answer_that_never_comes_is_asked_for_again(void **state)
     stage_journal(stage, "connected\npushed 1 OK\n");
 }
 
+static void an_answer_that_is_late_is_no_connection_until_it_comes(void **state)
+{
+    struct stage *stage = *state;
+    stage_push(stage, 1, 1, 0);
+    stage_open(stage);
+    answer_exit(stage, 1);
+    stage_journal(stage, "connected\npushed 1 OK\n");
+    stage_push(stage, 2, 2, 1);
+    stage_wait(stage, 9999);
+    stage_journal(stage, "");
+    stage_wait(stage, 1);
+    stage_journal(stage, "disconnected OFFLINE\n");
+    stage_wait(stage, 40000);
+    answer_exit(stage, 2);
+    stage_journal(stage, "connected\npushed 1 OK\n");
+}
+
 static void an_answer_that_drips_and_never_says_anything_is_given_up(void **state)
 {
     struct stage *stage = *state;
@@ -327,6 +344,7 @@ int main(void)
         TEST(a_cancelled_pull_gives_up_its_answer),
         TEST(an_answer_that_nobody_asked_for_ends_the_connection),
         TEST(an_answer_that_never_comes_is_asked_for_again),
+        TEST(an_answer_that_is_late_is_no_connection_until_it_comes),
         TEST(an_answer_that_drips_and_never_says_anything_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

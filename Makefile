@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 
 BUILD_NEEDS = cc:gcc meson ninja:ninja-build pkg-config:pkgconf libuv1-dev libssl-dev libsqlite3-dev
 TEST_NEEDS = $(BUILD_NEEDS) libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
-	node:nodejs npm openssl python3 g++ groff:groff-base script:bsdutils
+	node:nodejs npm openssl python3 sqlite3 g++ groff:groff-base script:bsdutils
 BENCH_NEEDS = $(BUILD_NEEDS) node:nodejs npm openssl sqlite3 strace taskset:util-linux setpriv:util-linux
 LINT_NEEDS = $(BUILD_NEEDS) clang-format clang-tidy cppcheck python3
 

@@ -2,9 +2,12 @@
  *
  *               net_conn_open            net_conn_close                    net_conn_abort
  *   (accepted) ───────────────▶ open ─────────────────▶ closing ─────────────────────────▶ shut
- *                                 │                      (output leaves, then end of stream, then
- *                                 │                       the peer's end or a time-out:
- * finish_close) └── error, peer gone without a reader: net_conn_abort ──▶ shut ─▶ closed
+ *                                 │
+ *                                 └── error, peer gone without a reader: net_conn_abort ──▶ shut
+ *   shut ─▶ closed
+ *
+ * While closing, output leaves, then the end of the stream, then the peer's end or a time-out is
+ * waited for (finish_close).
  *
  * Owns the socket, its output and its TLS session. Loop thread. Invariants: at most one uv_write is
  * under way, and while it is, `inflight` holds its bytes and nobody moves them; after `shut`,

@@ -1,9 +1,10 @@
 /* server: see server.h.
  *
  *   start ─▶ running ──SIGTERM, SIGINT──▶ draining (front_drain) ──all closed──▶ settling
- *                                            │ drain-timeout: front_abort_all      │ nothing under
- * way ▼                                     ▼ a second signal, or commits that do not end: ends at
- * once            stopped
+ *                                            │                                    │
+ *             drain-timeout: front_abort_all ┘                  nothing under way └─▶ stopped
+ *
+ * A second signal, or commits that do not end after the cut, end the process at once.
  *
  * Owns everything; the loop thread is the thread that calls server_run. */
 #include "server/server.h"

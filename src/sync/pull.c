@@ -33,9 +33,9 @@ struct sync_page_read {
     struct buffer page;
     size_t events;
     int64_t last_created_at_ms;
-    uint64_t failures; /* the store's, when the read was submitted */
-    uint64_t
-        head_known; /* the store's head then, as far as it was known: its log has at least that */
+    /* The store's, when the read was submitted. */
+    uint64_t failures;
+    uint64_t head_known; /* 0: it was not known. What is read has at least that */
 };
 
 /* Reader thread. */

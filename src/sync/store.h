@@ -9,12 +9,13 @@
 struct sync_store {
     struct sync *sync;
     struct sync_store *next_in_bucket;
-    unsigned uses;     /* holds, pushes, pulls and reads that point here */
-    bool known;        /* `info` is what the log says, and stays so: appends go through here only */
-    bool opening;      /* `open_read` is under way */
-    bool deciding;     /* store_run is on the stack */
-    uint64_t failures; /* appends that failed: what was read before the last one is not to be
-                          learnt from */
+    unsigned uses; /* holds, pushes, pulls and reads that point here */
+    bool known;    /* `info` is what the log says, and stays so: appends go through here only */
+    bool opening;  /* `open_read` is under way */
+    bool deciding; /* store_run is on the stack */
+    uint64_t
+        failures; /* how often what was known was given up: an append failed, or the log has
+                     lost events. What was read before the last time is not to be learnt from */
     struct eventlog_store_info info;
     struct sync_push *current; /* between admission and publication, in order: one that is compared,
                                   or any number of appends, each on top of the one before */
